@@ -1,0 +1,88 @@
+"""Every span, attribute, event and metric name we emit. Floor 0 (words); any thread.
+
+Names starting with `gen_ai.` are the GenAI semantic conventions (in development); all others that we
+coin start with `firsttoken.`. Times are doubles in seconds, counts are integers.
+
+Source: https://github.com/open-telemetry/semantic-conventions-genai (spans, metrics),
+https://opentelemetry.io/docs/specs/semconv/registry/attributes/ (error, server, code).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+INSTRUMENTATION_NAME: Final = "firsttoken"
+
+# --- request, known at the start -------------------------------------------------------------------
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+
+# --- response, known at the end --------------------------------------------------------------------
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+ERROR_TYPE: Final = "error.type"
+
+# --- ours, on the span -----------------------------------------------------------------------------
+OUTCOME: Final = "firsttoken.outcome"
+TIME_TO_FIRST_TOKEN: Final = "firsttoken.time_to_first_token"
+TIME_TO_FIRST_ANSWER: Final = "firsttoken.time_to_first_answer"
+CHUNK_COUNT: Final = "firsttoken.chunk.count"
+UNDECODED_COUNT: Final = "firsttoken.chunk.undecoded"
+GAP_P50: Final = "firsttoken.gap.p50"
+GAP_P95: Final = "firsttoken.gap.p95"
+GAP_P99: Final = "firsttoken.gap.p99"
+GAP_MAX: Final = "firsttoken.gap.max"
+STALL_COUNT: Final = "firsttoken.stall.count"
+STALL_THRESHOLD: Final = "firsttoken.stall.threshold"
+WAIT: Final = "firsttoken.wait"
+HOLD: Final = "firsttoken.hold"
+HOLD_BEFORE_FIRST_TOKEN: Final = "firsttoken.hold_before_first_token"
+LOOP_BLOCKED: Final = "firsttoken.loop_blocked"
+TOKENS_PER_SECOND: Final = "firsttoken.tokens_per_second"
+TIME_PER_OUTPUT_TOKEN: Final = "firsttoken.time_per_output_token"
+TIMELINE: Final = "firsttoken.timeline"
+
+# --- ours, span events -----------------------------------------------------------------------------
+EVENT_CHUNK: Final = "firsttoken.chunk"
+EVENT_FIRST_TOKEN: Final = "firsttoken.first_token"
+EVENT_STALL: Final = "firsttoken.stall"
+EVENT_ERROR: Final = "firsttoken.error"
+EVENT_DONE: Final = "firsttoken.done"
+SEQUENCE: Final = "firsttoken.sequence"
+GAP: Final = "firsttoken.gap"
+COALESCED: Final = "firsttoken.coalesced"
+STALL_CAUSE: Final = "firsttoken.stall.cause"
+STALL_DURATION: Final = "firsttoken.stall.duration"
+ERROR_MESSAGE: Final = "firsttoken.error.message"
+DONE_MARKER: Final = "firsttoken.done.marker"
+CODE_FILE_PATH: Final = "code.file.path"
+CODE_LINE_NUMBER: Final = "code.line.number"
+CODE_FUNCTION_NAME: Final = "code.function.name"
+
+# --- metrics ---------------------------------------------------------------------------------------
+METRIC_DURATION: Final = "gen_ai.client.operation.duration"
+METRIC_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
+METRIC_TIME_PER_OUTPUT_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"
+METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"
+TOKEN_TYPE: Final = "gen_ai.token.type"
+
+SECONDS_BUCKETS: Final = (
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+)  # fmt: skip
+TOKEN_BUCKETS: Final = tuple(4**power for power in range(14))
+
+# --- context ---------------------------------------------------------------------------------------
+#: Set in the stream's context so that GenAI instrumentations below it do not tell the call again.
+INFERENCE_CONTEXT_KEY: Final = "opentelemetry.genai.client.inference.context"
