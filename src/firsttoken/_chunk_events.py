@@ -1,0 +1,103 @@
+"""The chunks of one stream as span events, still packed. Floor 2 (think); runs on background threads.
+
+A span event per token is cheap only for as long as it is not an object. Here all of them are a few flat
+arrays: our own exporter lays them out as bytes, any other gets them one by one from `rows`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from operator import sub
+
+NO_GAP = -1
+
+
+def _no_pause() -> None:
+    return None
+
+
+class ChunkEvents:
+    """What the `firsttoken.chunk` events of one span say, oldest first.
+
+    times_ns: Unix time of each event.
+    sequences: index in the stream of the first chunk each event stands for; None if event i is chunk i.
+    gaps_ns: longest gap that ended at a chunk of the event, `NO_GAP` where there was none; None if it
+        is the difference to the event before.
+    counts: how many chunks each event stands for; None if one each.
+    texts: captured content of each event, where the user opted in; else None.
+    """
+
+    __slots__ = ("counts", "gaps_ns", "sequences", "texts", "times_ns")
+
+    def __init__(
+        self,
+        times_ns: array[int],
+        sequences: array[int] | None = None,
+        gaps_ns: array[int] | None = None,
+        counts: array[int] | None = None,
+        texts: Sequence[str] | None = None,
+    ) -> None:
+        self.times_ns = times_ns
+        self.sequences = sequences
+        self.gaps_ns = gaps_ns
+        self.counts = counts
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.times_ns)
+
+    def rows(self) -> Iterator[tuple[int, int, int, int, str | None]]:
+        """Yield (time_ns, sequence, gap_ns, count, text) of each event, lazily."""
+        before = 0
+        for index, time_ns in enumerate(self.times_ns):
+            if self.gaps_ns is not None:
+                gap_ns = self.gaps_ns[index]
+            else:
+                gap_ns = time_ns - before if index else NO_GAP
+            before = time_ns
+            yield (
+                time_ns,
+                self.sequences[index] if self.sequences is not None else index,
+                gap_ns,
+                self.counts[index] if self.counts is not None else 1,
+                self.texts[index] if self.texts is not None else None,
+            )
+
+    def coalesced(self, limit: int, breathe: Callable[[], None] = _no_pause) -> ChunkEvents:
+        """Return at most `limit` events: neighbours join, and the longest gap among them is kept.
+
+        limit: at least 1. The first and the last chunk keep an event of their own where it is over 2.
+        breathe: called between groups; may give the GIL away.
+        """
+        size = len(self)
+        if size <= limit:
+            return self
+        times, sequences, gaps, counts = array("q"), array("q"), array("q"), array("q")
+        texts: list[str] | None = None if self.texts is None else []
+        bounds = _group_bounds(size, limit)
+        for begin, end in pairwise(bounds):
+            times.append(self.times_ns[begin])
+            sequences.append(begin if self.sequences is None else self.sequences[begin])
+            gaps.append(self._longest_gap(begin, end))
+            counts.append(end - begin if self.counts is None else sum(self.counts[begin:end]))
+            if texts is not None and self.texts is not None:
+                texts.append("".join(self.texts[begin:end]))
+            breathe()
+        return ChunkEvents(times, sequences, gaps, counts, texts)
+
+    def _longest_gap(self, begin: int, end: int) -> int:
+        if self.gaps_ns is not None:
+            return max(self.gaps_ns[begin:end])
+        begin = max(begin, 1)
+        later, earlier = self.times_ns[begin:end], self.times_ns[begin - 1 : end - 1]
+        return max(map(sub, later, earlier), default=NO_GAP)
+
+
+def _group_bounds(size: int, limit: int) -> list[int]:
+    """Return where each of `limit` groups of `size` events begins, and where the last one ends."""
+    if limit <= 2:
+        return [size * group // limit for group in range(limit)] + [size]
+    inner = limit - 2
+    return [0, *(1 + (size - 2) * group // inner for group in range(inner)), size - 1, size]

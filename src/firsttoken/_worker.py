@@ -1,0 +1,174 @@
+"""A background thread that is kind to the event loop. Floor 1 (record); `put` runs on any thread.
+
+The event loop and this thread share one GIL, so how long we think matters less than how long we think
+*without a pause*: a slice of 100 µs nobody notices, 5 ms everybody does. A step calls `breathe()`
+between small pieces of work; when the slice is over, the thread sleeps and the loop runs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from time import sleep
+from typing import Any, Final
+
+from firsttoken._clock import NS_PER_S, monotonic_ns
+from firsttoken._guard import guarded
+
+SLICE_NS: Final = 100_000
+NAP_S: Final = 0.000_2
+
+Step = Callable[[list[Any]], "float | None"]
+
+
+class _Request:
+    """A wish put in line behind everything that was put before it: be told, or stop."""
+
+    __slots__ = ("met", "stop")
+
+    def __init__(self, *, stop: bool = False) -> None:
+        self.met = threading.Event()
+        self.stop = stop
+
+
+class Worker:
+    """One daemon thread with a bounded inbox; it starts at the first item and rests when idle.
+
+    name: the thread's name, as debuggers show it.
+    step: called on the thread with the new items, in order; returns after how many seconds it wants to
+        be called again without any, or None to rest until the next item.
+    capacity: how many items may wait. One more is refused and counted in `dropped`.
+
+    A forked child gets an empty inbox and a thread of its own: what was waiting belongs to the parent.
+    """
+
+    def __init__(self, name: str, step: Step, *, capacity: int = 65_536) -> None:
+        self._name = name
+        self._step = step
+        self._capacity = capacity
+        self._reset()
+        _workers.add(self)
+
+    def _reset(self) -> None:
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._slice_start_ns = 0
+        self._hurried = False
+        self._stopped = False
+        self.dropped = 0
+
+    def put(self, item: object) -> bool:
+        """Hand `item` over; return False, counting a drop, if the inbox is full or the worker stopped.
+
+        Never blocks and may be called from anywhere, a weakref callback or `__del__` included.
+        """
+        if self._stopped or self._inbox.qsize() >= self._capacity:
+            self.dropped += 1
+            return False
+        self._inbox.put(item)
+        if self._thread is None:
+            self._start()
+        return True
+
+    def breathe(self) -> None:
+        """Give the GIL away if this slice is over; called by the step, often."""
+        now = monotonic_ns()
+        if now - self._slice_start_ns >= SLICE_NS:
+            if not self._hurried:
+                sleep(NAP_S)
+            self._slice_start_ns = monotonic_ns()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything put so far went through a step; return False if time ran out first."""
+        if self._thread is None:
+            return self._inbox.empty()
+        return self._ask(_Request(), timeout_s)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Work off the inbox without naps, end the thread; return False if time ran out first.
+
+        Items put later are refused and counted as dropped.
+        """
+        self._hurried = True
+        if self._thread is None:
+            # No thread was ever needed, or the interpreter would not give us one any more.
+            self._stopped = True
+            items, _ = self._collect(0)
+            with guarded(f"run {self._name}"):
+                self._step(items)
+            return True
+        done = self._ask(_Request(stop=True), timeout_s)
+        self._stopped = True
+        return done
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs on this worker's thread."""
+        return threading.current_thread() is self._thread
+
+    def _ask(self, request: _Request, timeout_s: float) -> bool:
+        if self.is_current:
+            # A step that waits for itself would wait for ever.
+            return False
+        self._inbox.put(request)
+        return request.met.wait(max(0.0, timeout_s))
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError:
+                # The interpreter is going down and refuses threads; `stop` will report what is left.
+                self._thread = None
+
+    def _run(self) -> None:
+        wait_s: float | None = None
+        while True:
+            items, requests = self._collect(wait_s)
+            self._slice_start_ns = monotonic_ns()
+            wait_s = None
+            with guarded(f"run {self._name}"):
+                wait_s = self._step(items)
+            for request in requests:
+                request.met.set()
+            if any(request.stop for request in requests):
+                return
+
+    def _collect(self, wait_s: float | None) -> tuple[list[Any], list[_Request]]:
+        items: list[Any] = []
+        requests: list[_Request] = []
+        try:
+            entry = self._inbox.get(timeout=wait_s)
+            while True:
+                (requests if isinstance(entry, _Request) else items).append(entry)
+                entry = self._inbox.get_nowait()
+        except Empty:
+            return items, requests
+
+
+_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+def _forget_the_parent() -> None:
+    for worker in list(_workers):
+        worker._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parent)
+
+
+def remaining_s(deadline_ns: int) -> float:
+    """Return the seconds left until `deadline_ns` on the monotonic clock, never less than 0."""
+    return max(0.0, (deadline_ns - monotonic_ns()) / NS_PER_S)
+
+
+__all__ = ["NAP_S", "SLICE_NS", "Worker", "remaining_s"]
