@@ -45,6 +45,11 @@ class ChunkEvents:
         self.counts = counts
         self.texts = texts
 
+    @classmethod
+    def none(cls) -> ChunkEvents:
+        """Return no events."""
+        return cls(array("q"))
+
     def __len__(self) -> int:
         return len(self.times_ns)
 

@@ -42,6 +42,8 @@ class Worker:
         be called again without any, or None to rest until the next item.
     capacity: how many items may wait. One more is refused and counted in `dropped`.
 
+    `dropped` counts refused items; `asked` tells the step whether somebody waits for it to return.
+
     A forked child gets an empty inbox and a thread of its own: what was waiting belongs to the parent.
     """
 
@@ -59,6 +61,7 @@ class Worker:
         self._slice_start_ns = 0
         self._hurried = False
         self._stopped = False
+        self.asked = False
         self.dropped = 0
 
     def put(self, item: object) -> bool:
@@ -84,7 +87,7 @@ class Worker:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything put so far went through a step; return False if time ran out first."""
-        if self._thread is None:
+        if self._thread is None or self._stopped:
             return self._inbox.empty()
         return self._ask(_Request(), timeout_s)
 
@@ -97,6 +100,7 @@ class Worker:
         if self._thread is None:
             # No thread was ever needed, or the interpreter would not give us one any more.
             self._stopped = True
+            self.asked = True
             items, _ = self._collect(0)
             with guarded(f"run {self._name}"):
                 self._step(items)
@@ -134,6 +138,7 @@ class Worker:
         while True:
             items, requests = self._collect(wait_s)
             self._slice_start_ns = monotonic_ns()
+            self.asked = bool(requests)
             wait_s = None
             with guarded(f"run {self._name}"):
                 wait_s = self._step(items)

@@ -66,6 +66,7 @@ COALESCED: Final = "firsttoken.coalesced"
 STALL_CAUSE: Final = "firsttoken.stall.cause"
 STALL_DURATION: Final = "firsttoken.stall.duration"
 ERROR_MESSAGE: Final = "firsttoken.error.message"
+TEXT: Final = "firsttoken.text"
 DONE_MARKER: Final = "firsttoken.done.marker"
 CODE_FILE_PATH: Final = "code.file.path"
 CODE_LINE_NUMBER: Final = "code.line.number"
@@ -78,10 +79,20 @@ METRIC_TIME_PER_OUTPUT_CHUNK: Final = "gen_ai.client.operation.time_per_output_c
 METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"
 TOKEN_TYPE: Final = "gen_ai.token.type"
 
+#: The same under the names that replace them; one set or the other is recorded, never both.
+METRIC_INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"
+METRIC_INFERENCE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_first_chunk"
+METRIC_INFERENCE_TIME_PER_OUTPUT_CHUNK: Final = "gen_ai.client.inference.time_per_output_chunk"
+METRIC_INFERENCE_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.input_tokens"
+METRIC_INFERENCE_OUTPUT_TOKENS: Final = "gen_ai.client.inference.usage.output_tokens"
+
 SECONDS_BUCKETS: Final = (
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
 )  # fmt: skip
 TOKEN_BUCKETS: Final = tuple(4**power for power in range(14))
+
+#: Operations that are one call to a model: CLIENT spans, told once however many layers see them.
+INFERENCE_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_content"})
 
 # --- context ---------------------------------------------------------------------------------------
 #: Set in the stream's context so that GenAI instrumentations below it do not tell the call again.

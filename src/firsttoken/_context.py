@@ -1,0 +1,48 @@
+"""The OpenTelemetry context a stream is pulled in. Floor 3 (tell); the user's thread, once per stream.
+
+`opentelemetry.context.attach` and `detach` cost half a microsecond and log "Failed to detach context"
+when a generator is closed from elsewhere. The variable beneath them does the same for a tenth; it is
+looked up here, once, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+
+from firsttoken import semconv
+
+
+def current_context_var() -> ContextVar[Any]:
+    """Return the variable that holds the current OpenTelemetry context."""
+    runtime_context = getattr(otel_context, "_RUNTIME_CONTEXT", None)
+    variable = getattr(runtime_context, "_current_context", None)
+    if isinstance(variable, ContextVar):
+        return variable
+    # Another implementation is plugged in (OTEL_PYTHON_CONTEXT): spans made while the source is pulled
+    # are then not nested; everything else works.
+    return ContextVar("firsttoken_context", default=None)
+
+
+def inference_context(span: trace.Span, parent: Context | None, operation: str) -> Context:
+    """Return the context in which a stream's source is pulled.
+
+    For an operation that is a call to a model it carries the mark that keeps the official GenAI
+    instrumentations below from telling the same call again.
+    """
+    context = trace.set_span_in_context(span, parent)
+    if operation not in semconv.INFERENCE_OPERATIONS:
+        return context
+    return otel_context.set_value(semconv.INFERENCE_CONTEXT_KEY, _inference_mark(), context)
+
+
+def _inference_mark() -> object:
+    # They look for an instance of their own class; it exists only where one of them is loaded.
+    genai = sys.modules.get("opentelemetry.util.genai.invocation")
+    data = getattr(genai, "InferenceData", None)
+    return data() if data is not None else True

@@ -1,0 +1,245 @@
+"""One traced stream, from its first pull until it is told. Floor 4 (wrap).
+
+`begin` runs on the user's thread, once. Everything else runs on the thinker thread, or on the thread of
+somebody who asks for the summary early; a lock keeps the two apart, and the event loop never takes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, TracerProvider
+
+from firsttoken import semconv
+from firsttoken._chunk_events import ChunkEvents
+from firsttoken._clock import NS_PER_S, monotonic_ns
+from firsttoken._emit import Finished
+from firsttoken._guard import note_fault
+from firsttoken._record import Detail, StreamRecord
+from firsttoken._settings import Settings
+from firsttoken._tally import Tally
+from firsttoken.decoders import Decoder, DecoderFactory
+from firsttoken.summary import Block, StreamSummary, summarize
+
+#: How long a stream may go on after its done event before it is told: usage may follow (Bedrock).
+LINGER_NS: Final = 100_000_000
+#: How long an ended stream waits for the news whether its event loop was blocked.
+SETTLE_NS: Final = 250_000_000
+
+Breathe = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller said about a stream."""
+
+    operation: str = "chat"
+    name: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    attributes: Mapping[str, Any] | None = None
+    decoder: DecoderFactory | None = None
+    done: Callable[[Any], bool] | None = None
+    parent: Context | None = None
+    tracer_provider: TracerProvider | None = None
+
+    @property
+    def span_name(self) -> str:
+        """`{operation} {model}`, unless the caller named it."""
+        return self.name or " ".join(filter(None, (self.operation, self.model)))
+
+    @property
+    def start_attributes(self) -> dict[str, Any]:
+        """What is known before the response."""
+        known = {
+            semconv.OPERATION_NAME: self.operation,
+            semconv.PROVIDER_NAME: self.provider,
+            semconv.REQUEST_MODEL: self.model,
+            semconv.REQUEST_STREAM: True,
+            **(self.attributes or {}),
+        }
+        return {key: value for key, value in known.items() if value is not None}
+
+
+class LiveStream:
+    """A stream between its record and its telling."""
+
+    __slots__ = (
+        "__weakref__",
+        "_blocks",
+        "_decoder",
+        "_lock",
+        "_phase",
+        "_settings",
+        "_settled",
+        "finished",
+        "leave",
+        "record",
+        "request",
+        "span",
+        "tally",
+    )
+
+    def __init__(self, request: Request, settings: Settings, record: StreamRecord) -> None:
+        self.request = request
+        self.record = record
+        self.span: Span | None = None
+        self.tally = Tally(
+            record,
+            int(settings.stall_threshold_s * NS_PER_S),
+            capture=settings.captures_on_span or settings.captures_on_events,
+        )
+        self.finished: Finished | None = None
+        self.leave: Callable[[], None] = _nothing
+        self._settled: Callable[[int], bool] = _always
+        self._blocks: Callable[[int, int], list[Block]] = _none
+        self._decoder: Decoder | None = None
+        self._lock = threading.Lock()
+        self._phase = 0
+        self._settings = settings
+
+    def watch_loop(
+        self,
+        settled: Callable[[int], bool],
+        blocks: Callable[[int, int], list[Block]],
+        leave: Callable[[], None],
+    ) -> None:
+        """Say whom to ask about the stream's event loop.
+
+        settled: whether every loop block that began before a time is known.
+        blocks: the ones that overlap a span of time.
+        leave: called once the stream is concluded.
+        """
+        self._settled = settled
+        self._blocks = blocks
+        self.leave = leave
+
+    def sweep(self, breathe: Breathe, *, hurry: bool = False) -> bool:
+        """Take in what was recorded since the last sweep; return whether the stream can be told.
+
+        hurry: tell an ended stream now, even if a loop block may still come to light.
+        """
+        with self._lock:
+            if self.finished is not None:
+                self.record.take()
+                return True
+            # Looked at before the marks are taken: an end that is seen has all its marks in place.
+            ended = self.record.ending is not None
+            self._take_in(breathe)
+            if not (ended or self._lingers()):
+                return False
+            if not hurry and not self._is_settled():
+                return False
+            self._conclude(breathe)
+            return True
+
+    def conclude(self, breathe: Breathe) -> None:
+        """Tell the stream as it is, ended or not; used when the process shuts down."""
+        with self._lock:
+            if self.finished is None:
+                self._take_in(breathe)
+                self._conclude(breathe)
+
+    @property
+    def summary(self) -> StreamSummary | None:
+        """The stream told whole, once it ended; None before, or if nobody samples it."""
+        if self.finished is None and self.record.ending is not None and self.record.detail:
+            self.sweep(_nothing, hurry=True)
+        return None if self.finished is None else self.finished.summary
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further mark will come."""
+        return self.record.ending is not None
+
+    # --- under the lock ----------------------------------------------------------------------------
+
+    def _take_in(self, breathe: Breathe) -> None:
+        """Work through the new marks: arrival, chunk and, with full detail, the consumer's return."""
+        tally = self.tally
+        phase = self._phase
+        phases = 3 if self.record.detail is Detail.FULL else 2
+        for mark in self.record.take():
+            if phase == 0:
+                tally.arrive(mark)
+            elif phase == 1:
+                self._read(mark)
+                breathe()
+            else:
+                tally.resume(mark)
+            phase = (phase + 1) % phases
+        self._phase = phase
+
+    def _read(self, chunk: Any) -> None:
+        try:
+            if self._decoder is None:
+                self._decoder = self.request.decoder() if self.request.decoder else None
+            if self._decoder is not None:
+                self.tally.read(self._decoder.feed(chunk))
+        except Exception as error:
+            self.tally.undecoded_count += 1
+            note_fault("decode a chunk", error)
+        done = self.request.done
+        if done is None:
+            return
+        try:
+            if done(chunk):
+                self.tally.note_done("done")
+        except Exception as error:
+            note_fault("ask `done` about a chunk", error)
+
+    def _lingers(self) -> bool:
+        done_ns = self.tally.done_ns
+        return done_ns is not None and monotonic_ns() - done_ns >= LINGER_NS
+
+    def _is_settled(self) -> bool:
+        ended_ns = self.tally.ended_ns
+        return self._settled(ended_ns) or monotonic_ns() - ended_ns >= SETTLE_NS
+
+    def _conclude(self, breathe: Breathe) -> None:
+        tally, record, request = self.tally, self.record, self.request
+        decoder = self._decoder
+        if decoder is not None and record.ending is not None:
+            try:
+                tally.read(decoder.flush())
+            except Exception as error:
+                note_fault("decode the end of a stream", error)
+        breathe()
+        summary = summarize(
+            record,
+            tally,
+            operation=request.operation,
+            provider=request.provider or (decoder.provider if decoder else None),
+            model=request.model,
+            says_end=decoder is not None and (decoder.has_done or decoder.has_finish),
+            blocks=self._blocks(record.issued_ns, tally.ended_ns),
+        )
+        breathe()
+        self.finished = Finished(summary, self._chunk_events(breathe), str(tally.timeline))
+
+    def _chunk_events(self, breathe: Breathe) -> ChunkEvents:
+        texts = self.tally.captured if self._settings.captures_on_events else None
+        redact = self._settings.redact
+        if texts is not None and redact is not None:
+            texts = [redact(text) for text in texts]
+        events = ChunkEvents(self.tally.arrivals, texts=texts).coalesced(self._settings.max_events, breathe)
+        offset_ns = self.record.wall_offset_ns
+        shifted = array("q", [time_ns + offset_ns for time_ns in events.times_ns])
+        return ChunkEvents(shifted, events.sequences, events.gaps_ns, events.counts, events.texts)
+
+
+def _always(_: int) -> bool:
+    return True
+
+
+def _none(_: int, __: int) -> list[Block]:
+    return []
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,279 @@
+"""Where recording, thinking and telling are joined. Floor 4 (wrap).
+
+Two threads, both started by the first stream: the *thinker* sweeps live streams and decodes, the *teller*
+ends their spans. Ending a span runs whatever span processors the user has, and those may block; apart, a
+stuck collector holds up neither the decoding nor the memory of live streams.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from typing import Any, Final
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
+
+from firsttoken import semconv
+from firsttoken._clock import NS_PER_S, monotonic_ns
+from firsttoken._context import current_context_var, inference_context
+from firsttoken._emit import output_messages, tell
+from firsttoken._guard import guarded
+from firsttoken._live import LiveStream, Request
+from firsttoken._metrics import StreamMetrics
+from firsttoken._record import Detail, StreamRecord
+from firsttoken._settings import Settings
+from firsttoken._version import __version__
+from firsttoken._worker import Worker, remaining_s
+from firsttoken.blocking import LoopMonitor
+
+SWEEP_S: Final = 0.05
+#: An ended stream that waits for news of its event loop is looked at this often.
+SETTLING_S: Final = 0.005
+#: How many finished streams may wait for a teller that is stuck in somebody's span processor.
+MAX_UNTOLD: Final = 4096
+EXIT_TIMEOUT_S: Final = 2.0
+
+
+class Runtime:
+    """The machinery behind `trace_stream`: one is made on demand, or pass your own.
+
+    settings: see `Settings`.
+    tracer_provider, meter_provider: the global ones, as they are when a stream begins, if not given.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        self._tracers: weakref.WeakKeyDictionary[TracerProvider, Tracer] = weakref.WeakKeyDictionary()
+        self._live: dict[int, LiveStream] = {}
+        self._closing = False
+        self._context_var = current_context_var()
+        self._thinker = Worker("firsttoken-thinker", self._sweep)
+        self._teller = Worker("firsttoken-teller", self._tell_all, capacity=MAX_UNTOLD)
+        self._monitor: LoopMonitor | None = None
+        self.configure(settings or Settings(), tracer_provider, meter_provider)
+        _runtimes.add(self)
+
+    def configure(
+        self,
+        settings: Settings,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        """Change the choices for streams that are opened from now on."""
+        self.settings = settings
+        self._tracer_provider = tracer_provider
+        self._meter_provider = meter_provider
+        self._metrics: tuple[MeterProvider, StreamMetrics] | None = None
+        # Live streams still ask the monitor they began with; it rests once the last of them is told.
+        threshold_s = settings.block_threshold_s
+        self._monitor = None if threshold_s is None else LoopMonitor(threshold_s=threshold_s)
+
+    # --- on the user's thread ----------------------------------------------------------------------
+
+    def open(self, request: Request, issued_ns: int | None = None) -> LiveStream:
+        """Return a stream that will begin at its first pull.
+
+        issued_ns: when its request was issued, on the monotonic clock; now, if not given.
+        """
+        record = StreamRecord(lambda _: self._begin(live), self._context_var, issued_ns)
+        live = LiveStream(request, self.settings, record)
+        return live
+
+    def start_span(self, live: LiveStream) -> Span:
+        """Return the stream's span; it starts at its first pull, or when somebody asks for its ids."""
+        if live.span is None:
+            request, record = live.request, live.record
+            is_call = request.operation in semconv.INFERENCE_OPERATIONS
+            live.span = self._tracer(request.tracer_provider).start_span(
+                request.span_name,
+                context=request.parent,
+                kind=SpanKind.CLIENT if is_call else SpanKind.INTERNAL,
+                attributes=request.start_attributes,
+                start_time=record.issued_ns + record.wall_offset_ns,
+            )
+        return live.span
+
+    def _begin(self, live: LiveStream) -> None:
+        record = live.record
+        span = self.start_span(live)
+        recording = span.is_recording()
+        if not recording and not self.settings.measure_unsampled:
+            return
+        if not self._thinker.put(live):
+            # Nobody would take the marks away: better no record than one that grows for ever.
+            return
+        if recording and self.settings.record == "full":
+            record.context = inference_context(span, live.request.parent, live.request.operation)
+            record.detail = Detail.FULL
+        else:
+            record.detail = Detail.ARRIVALS
+        if self._monitor is not None:
+            self._watch(live, self._monitor)
+
+    def _watch(self, live: LiveStream, monitor: LoopMonitor) -> None:
+        watch = monitor.enter()
+        if watch is None:
+            return
+        thread_id = live.record.thread_id
+        live.watch_loop(
+            lambda until_ns: monitor.settled(thread_id, until_ns),
+            lambda since_ns, until_ns: list(monitor.blocks(thread_id, since_ns, until_ns)),
+            watch.leave,
+        )
+
+    def _tracer(self, asked: TracerProvider | None) -> Tracer:
+        provider = asked or self._tracer_provider or trace.get_tracer_provider()
+        tracer = self._tracers.get(provider)
+        if tracer is None:
+            tracer = provider.get_tracer(semconv.INSTRUMENTATION_NAME, __version__)
+            self._tracers[provider] = tracer
+            _leave_before_providers()
+        return tracer
+
+    # --- on any thread but ours --------------------------------------------------------------------
+
+    def flush(self, timeout_s: float) -> bool:
+        """Tell every stream that ended so far and flush the tracer providers they were told to.
+
+        Blocks the calling thread. Returns whether all of it was done in time.
+        """
+        deadline_ns = monotonic_ns() + int(timeout_s * NS_PER_S)
+        done = self._thinker.flush(timeout_s) and self._teller.flush(remaining_s(deadline_ns))
+        for provider in list(self._tracers):
+            force_flush = getattr(provider, "force_flush", None)
+            if force_flush is not None:
+                left_ms = int(remaining_s(deadline_ns) * 1000)
+                with guarded("flush a tracer provider"):
+                    done = bool(force_flush(left_ms)) and done
+        return done
+
+    def shutdown(self, timeout_s: float) -> bool:
+        """Tell every stream, live ones as interrupted, flush, and end the threads.
+
+        Blocks the calling thread. Returns whether all of it was done in time. Streams that begin later
+        pass through and are counted as dropped.
+        """
+        deadline_ns = monotonic_ns() + int(timeout_s * NS_PER_S)
+        self._closing = True
+        done = self._thinker.stop(timeout_s)
+        done = self._teller.stop(remaining_s(deadline_ns)) and done
+        if self._monitor is not None:
+            self._monitor.stop()
+        return self.flush(remaining_s(deadline_ns)) and done
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether `shutdown` was called."""
+        return self._closing
+
+    @property
+    def dropped(self) -> int:
+        """How many streams could not be told because a queue was full or the runtime shut down."""
+        return self._thinker.dropped + self._teller.dropped
+
+    # --- on the thinker thread ---------------------------------------------------------------------
+
+    def _sweep(self, begun: list[LiveStream]) -> float | None:
+        for live in begun:
+            self._live[id(live)] = live
+        breathe = self._thinker.breathe
+        hurry, wait_s = self._thinker.asked, SWEEP_S
+        for key, live in list(self._live.items()):
+            with guarded("sweep a stream"):
+                told = live.finished is not None
+                if self._closing:
+                    live.conclude(breathe)
+                elif not live.sweep(breathe, hurry=hurry):
+                    if live.is_over:
+                        wait_s = SETTLING_S
+                    continue
+                if not told:
+                    live.leave()
+                    self._teller.put(live)
+            if live.is_over or self._closing:
+                del self._live[key]
+        return wait_s if self._live else None
+
+    # --- on the teller thread ----------------------------------------------------------------------
+
+    def _tell_all(self, streams: list[LiveStream]) -> None:
+        for live in streams:
+            with guarded("tell a stream"):
+                self._tell(live)
+
+    def _tell(self, live: LiveStream) -> None:
+        span, finished = live.span, live.finished
+        if span is None or finished is None:
+            return
+        settings, breathe = self.settings, self._teller.breathe
+        told: dict[str, Any] = {}
+        with guarded("put a stream on its span"):
+            told = tell(span, finished, error_outcomes=settings.error_outcomes, breathe=breathe)
+            if settings.captures_on_span and live.tally.captured:
+                content = output_messages(live.tally.captured, finished.summary, settings.redact)
+                span.set_attribute(semconv.OUTPUT_MESSAGES, content)
+        # Whatever went wrong before: a span that is not ended is a stream that never was.
+        with guarded("end a span"):
+            span.end(end_time=finished.summary.ended_ns)
+        with guarded("measure a stream"):
+            labels = {**live.request.start_attributes, **told}
+            self._stream_metrics().record(finished.summary, live.tally.arrivals, labels, breathe)
+
+    def _stream_metrics(self) -> StreamMetrics:
+        provider = self._meter_provider or metrics.get_meter_provider()
+        if self._metrics is None or self._metrics[0] is not provider:
+            meter = provider.get_meter(semconv.INSTRUMENTATION_NAME, __version__)
+            self._metrics = (provider, StreamMetrics(meter, self.settings.metric_names))
+        return self._metrics[1]
+
+
+_runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def _leave() -> None:
+    """Tell what ended, and what still runs as interrupted, before the interpreter goes."""
+    for runtime in list(_runtimes):
+        runtime.shutdown(EXIT_TIMEOUT_S)
+
+
+def _leave_before_providers() -> None:
+    """Make `_leave` the next to run at exit: a tracer provider shuts itself down there as well.
+
+    Exit functions run last in, first out, so this is renewed whenever a new provider comes to be used.
+    """
+    atexit.unregister(_leave)
+    atexit.register(_leave)
+
+
+_default: Runtime | None = None
+_default_lock = threading.Lock()
+
+
+def default_runtime() -> Runtime:
+    """Return the runtime that `trace_stream` uses; made on demand with default settings."""
+    global _default
+    if _default is None:
+        with _default_lock:
+            _default = _default or Runtime()
+    return _default
+
+
+def configure_default_runtime(
+    settings: Settings, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None
+) -> None:
+    """Change the default runtime's choices; after a shutdown, begin a new one."""
+    global _default
+    runtime = default_runtime()
+    if runtime.is_shut_down:
+        with _default_lock:
+            _default = Runtime(settings, tracer_provider=tracer_provider, meter_provider=meter_provider)
+    else:
+        runtime.configure(settings, tracer_provider, meter_provider)
