@@ -112,7 +112,7 @@ def stretches(record: StreamRecord, tally: Tally, first: int, last: int) -> Iter
     arrivals, resumes = tally.arrivals, tally.resumes
     ended_ns = tally.ended_ns
     if first < 0:
-        pulled_ns = max(record.pulled_ns or record.ready_ns, record.ready_ns)
+        pulled_ns = tally.pulled_ns
         yield Stretch(record.issued_ns, record.ready_ns, held=False)
         yield Stretch(record.ready_ns, pulled_ns, held=True)
         yield Stretch(pulled_ns, arrivals[0] if arrivals else ended_ns, held=False)
@@ -130,8 +130,9 @@ def stretches(record: StreamRecord, tally: Tally, first: int, last: int) -> Iter
 def totals(record: StreamRecord, tally: Tally, blocks: Sequence[Block]) -> tuple[int, int, int]:
     """Return (wait, hold, loop blocked) of the whole stream in ns; they sum to its duration."""
     ended_ns = tally.ended_ns
-    hold = tally.late_ns + tally.hold_ns
-    if tally.done is None and record.detail is Detail.FULL and len(tally.arrivals) > len(tally.resumes):
+    last = len(tally.arrivals) if tally.done_index is None else tally.done_index
+    hold = tally.held_before_ns(last)
+    if record.detail is Detail.FULL and len(tally.resumes) < last:
         hold += ended_ns - tally.arrivals[-1]
     wait = ended_ns - record.issued_ns - hold
     blocked = 0

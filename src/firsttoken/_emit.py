@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from heapq import merge
+from operator import itemgetter
 from typing import Any, Final
 
 from opentelemetry.trace import Span, Status, StatusCode
@@ -92,7 +92,7 @@ def milestones_of(summary: StreamSummary) -> list[Event]:
         events.append(
             (summary.done_ns, semconv.EVENT_DONE, {semconv.DONE_MARKER: summary.done_marker or ""})
         )
-    events.sort(key=lambda event: event[0])
+    events.sort(key=itemgetter(0))
     return events
 
 
@@ -151,7 +151,8 @@ def tell(
         chunk_events = finished.chunk_events
         if 0 <= room < len(chunk_events):
             chunk_events = chunk_events.coalesced(room, breathe) if room else ChunkEvents.none()
-        events = merge(milestones, chunk_event_rows(chunk_events), key=lambda event: event[0])
+        # Two sorted runs: the sort only merges them.
+        events = iter(sorted([*milestones, *chunk_event_rows(chunk_events)], key=itemgetter(0)))
     for time_ns, name, details in events:
         span.add_event(name, details, time_ns)
         breathe()

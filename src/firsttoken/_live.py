@@ -20,14 +20,15 @@ from firsttoken._chunk_events import ChunkEvents
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._emit import Finished
 from firsttoken._guard import note_fault
-from firsttoken._record import Detail, StreamRecord
+from firsttoken._record import StreamRecord
 from firsttoken._settings import Settings
 from firsttoken._tally import Tally
-from firsttoken.decoders import Decoder, DecoderFactory
+from firsttoken._timeline import encode_timeline
+from firsttoken.decoders import Decoder, DecoderFactory, decoder_for
 from firsttoken.summary import Block, StreamSummary, summarize
 
 #: How long a stream may go on after its done event before it is told: usage may follow (Bedrock).
-LINGER_NS: Final = 100_000_000
+LINGER_NS: Final = 50_000_000
 #: How long an ended stream waits for the news whether its event loop was blocked.
 SETTLE_NS: Final = 250_000_000
 
@@ -43,7 +44,7 @@ class Request:
     provider: str | None = None
     model: str | None = None
     attributes: Mapping[str, Any] | None = None
-    decoder: DecoderFactory | None = None
+    decoder: DecoderFactory = decoder_for
     done: Callable[[Any], bool] | None = None
     parent: Context | None = None
     tracer_provider: TracerProvider | None = None
@@ -74,7 +75,6 @@ class LiveStream:
         "_blocks",
         "_decoder",
         "_lock",
-        "_phase",
         "_settings",
         "_settled",
         "finished",
@@ -100,7 +100,6 @@ class LiveStream:
         self._blocks: Callable[[int, int], list[Block]] = _none
         self._decoder: Decoder | None = None
         self._lock = threading.Lock()
-        self._phase = 0
         self._settings = settings
 
     def watch_loop(
@@ -160,27 +159,18 @@ class LiveStream:
     # --- under the lock ----------------------------------------------------------------------------
 
     def _take_in(self, breathe: Breathe) -> None:
-        """Work through the new marks: arrival, chunk and, with full detail, the consumer's return."""
-        tally = self.tally
-        phase = self._phase
-        phases = 3 if self.record.detail is Detail.FULL else 2
-        for mark in self.record.take():
-            if phase == 0:
-                tally.arrive(mark)
-            elif phase == 1:
-                self._read(mark)
-                breathe()
-            else:
-                tally.resume(mark)
-            phase = (phase + 1) % phases
-        self._phase = phase
+        first, chunks = self.tally.take(self.record.take())
+        for index, chunk in enumerate(chunks, first):
+            self._read(index, chunk)
+            breathe()
 
-    def _read(self, chunk: Any) -> None:
+    def _read(self, index: int, chunk: Any) -> None:
         try:
             if self._decoder is None:
-                self._decoder = self.request.decoder() if self.request.decoder else None
-            if self._decoder is not None:
-                self.tally.read(self._decoder.feed(chunk))
+                self._decoder = self.request.decoder()
+            deltas = self._decoder.feed(chunk)
+            if deltas:
+                self.tally.read(index, deltas)
         except Exception as error:
             self.tally.undecoded_count += 1
             note_fault("decode a chunk", error)
@@ -189,7 +179,7 @@ class LiveStream:
             return
         try:
             if done(chunk):
-                self.tally.note_done("done")
+                self.tally.note_done(index, "done")
         except Exception as error:
             note_fault("ask `done` about a chunk", error)
 
@@ -206,7 +196,7 @@ class LiveStream:
         decoder = self._decoder
         if decoder is not None and record.ending is not None:
             try:
-                tally.read(decoder.flush())
+                tally.read(len(tally.arrivals) - 1, decoder.flush())
             except Exception as error:
                 note_fault("decode the end of a stream", error)
         breathe()
@@ -220,7 +210,8 @@ class LiveStream:
             blocks=self._blocks(record.issued_ns, tally.ended_ns),
         )
         breathe()
-        self.finished = Finished(summary, self._chunk_events(breathe), str(tally.timeline))
+        timeline = encode_timeline(tally.arrivals, record.issued_ns, breathe)
+        self.finished = Finished(summary, self._chunk_events(breathe), timeline)
 
     def _chunk_events(self, breathe: Breathe) -> ChunkEvents:
         texts = self.tally.captured if self._settings.captures_on_events else None

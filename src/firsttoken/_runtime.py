@@ -29,7 +29,7 @@ from firsttoken._version import __version__
 from firsttoken._worker import Worker, remaining_s
 from firsttoken.blocking import LoopMonitor
 
-SWEEP_S: Final = 0.05
+SWEEP_NS: Final = 100_000_000
 #: An ended stream that waits for news of its event loop is looked at this often.
 SETTLING_S: Final = 0.005
 #: How many finished streams may wait for a teller that is stuck in somebody's span processor.
@@ -53,6 +53,8 @@ class Runtime:
     ) -> None:
         self._tracers: weakref.WeakKeyDictionary[TracerProvider, Tracer] = weakref.WeakKeyDictionary()
         self._live: dict[int, LiveStream] = {}
+        self._settling: list[LiveStream] = []
+        self._sweep_due_ns = 0
         self._closing = False
         self._context_var = current_context_var()
         self._thinker = Worker("firsttoken-thinker", self._sweep)
@@ -74,7 +76,9 @@ class Runtime:
         self._metrics: tuple[MeterProvider, StreamMetrics] | None = None
         # Live streams still ask the monitor they began with; it rests once the last of them is told.
         threshold_s = settings.block_threshold_s
-        self._monitor = None if threshold_s is None else LoopMonitor(threshold_s=threshold_s)
+        self._monitor = (
+            None if threshold_s is None else LoopMonitor(threshold_s, user_paths=settings.user_paths)
+        )
 
     # --- on the user's thread ----------------------------------------------------------------------
 
@@ -184,23 +188,36 @@ class Runtime:
     def _sweep(self, begun: list[LiveStream]) -> float | None:
         for live in begun:
             self._live[id(live)] = live
+        now = monotonic_ns()
+        if now >= self._sweep_due_ns or self._thinker.asked:
+            self._sweep_due_ns = now + SWEEP_NS
+            self._settling = [live for live in list(self._live.values()) if self._look_at(live)]
+        else:
+            self._settling = [live for live in self._settling if self._look_at(live)]
+        if self._settling:
+            return SETTLING_S
+        return remaining_s(self._sweep_due_ns) if self._live else None
+
+    def _look_at(self, live: LiveStream) -> bool:
+        """Take in what is new of a stream and hand it on once it can be told.
+
+        Returns whether it ended and only waits for news of its event loop.
+        """
         breathe = self._thinker.breathe
-        hurry, wait_s = self._thinker.asked, SWEEP_S
-        for key, live in list(self._live.items()):
-            with guarded("sweep a stream"):
-                told = live.finished is not None
-                if self._closing:
-                    live.conclude(breathe)
-                elif not live.sweep(breathe, hurry=hurry):
-                    if live.is_over:
-                        wait_s = SETTLING_S
-                    continue
-                if not told:
-                    live.leave()
-                    self._teller.put(live)
-            if live.is_over or self._closing:
-                del self._live[key]
-        return wait_s if self._live else None
+        breathe()
+        ended = live.is_over
+        with guarded("sweep a stream"):
+            told = live.finished is not None
+            if self._closing:
+                live.conclude(breathe)
+            elif not live.sweep(breathe, hurry=self._thinker.asked):
+                return ended
+            if not told:
+                live.leave()
+                self._teller.put(live)
+        if ended or self._closing:
+            self._live.pop(id(live), None)
+        return False
 
     # --- on the teller thread ----------------------------------------------------------------------
 

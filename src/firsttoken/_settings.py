@@ -11,7 +11,7 @@ from firsttoken.errors import ConfigError
 
 CAPTURE_ENV: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 CaptureMode = Literal["NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"]
-CAPTURE_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
+CAPTURE_MODES: Final[tuple[CaptureMode, ...]] = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
 RECORD_MODES: Final = ("full", "arrivals")
 METRIC_NAMES: Final = ("operation", "inference")
 ERROR_OUTCOMES: Final = ("failed", "cancelled", "abandoned", "truncated", "interrupted")
@@ -29,6 +29,7 @@ class Settings:
     max_events: chunk events per span; more are coalesced.
     stall_threshold_s: a gap this long is a stall.
     block_threshold_s: a callback that holds the event loop this long is a loop block; None to not watch.
+    user_paths: folders or files whose code counts as yours when a block is blamed, although installed.
     error_outcomes: the outcomes that set the span's status to ERROR.
     metric_names: `operation` for gen_ai.client.operation.*, `inference` for the names that replace them.
     measure_unsampled: record and measure streams whose span is not sampled.
@@ -42,6 +43,7 @@ class Settings:
     max_events: int = 1000
     stall_threshold_s: float = 1.0
     block_threshold_s: float | None = 0.05
+    user_paths: tuple[str, ...] = ()
     error_outcomes: tuple[str, ...] = ("failed",)
     metric_names: Literal["operation", "inference"] = "operation"
     measure_unsampled: bool = False
@@ -106,7 +108,4 @@ def positive(name: str, value: float) -> None:
 
 
 def _capture_mode_named(name: str) -> CaptureMode | None:
-    for mode in CAPTURE_MODES:
-        if name == mode:
-            return mode  # type: ignore[return-value]  # the tuple repeats the literal
-    return None
+    return next((mode for mode in CAPTURE_MODES if mode == name), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -136,7 +137,8 @@ def traced(function: Any = None, /, **options: Any) -> Any:
 
     function: an async generator function, a generator function, or a function (async or not) that returns
         a stream. It stays what it was to `inspect`, signature included.
-    options: as for `trace_stream`; `name` is `{operation} {function name}` if neither it nor `model` is given.
+    options: as for `trace_stream`; `name` is `{operation} {function name}` if neither it nor `model` is
+        given.
 
     Raises: TypeError: if `function` cannot be called or an option does not exist.
     Raises: ConfigError: if an option has a value outside the ones the message names.
@@ -194,9 +196,9 @@ def _decoder_factory(hint: Any) -> DecoderFactory:
 
 
 def _predicate(done: Any) -> Callable[[Any], bool] | None:
-    if done is None or callable(done):
-        return done
-    return lambda chunk: bool(chunk == done)
+    if done is None:
+        return None
+    return done if callable(done) else functools.partial(operator.eq, done)
 
 
 def _context(parent: Any) -> Context:

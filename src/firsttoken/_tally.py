@@ -1,7 +1,7 @@
 """The running account of one stream: marks and deltas in, a summary out. Floor 2 (think); thinker thread.
 
-Kept per chunk, once it was looked at: two times (8 bytes each), whether it had content (1 byte) and its
-place in the timeline (about 2 bytes). The chunk itself is let go.
+Kept per chunk, once it was looked at: when it came and when the consumer came back, 8 bytes each. The
+chunk itself is let go.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from firsttoken._gaps import GapHistogram
-from firsttoken._record import Ending, StreamRecord
-from firsttoken._timeline import TimelineWriter
+from firsttoken._record import Detail, Ending, StreamRecord
 from firsttoken.decoders import (
     Delta,
     Done,
@@ -34,7 +33,6 @@ MAX_STALLS: Final = 256
 MAX_CAPTURED: Final = 262_144
 
 _CONTENT: Final = frozenset({Text, Reasoning, Refusal, ToolCall, ToolPlan})
-_ANSWER: Final = frozenset({Text, Refusal, ToolCall, ToolPlan})
 _SPOKEN: Final = frozenset({Text, Reasoning, Refusal, ToolPlan})
 
 
@@ -47,32 +45,33 @@ class Tally:
     """
 
     __slots__ = (
+        "_captured_size",
         "_record",
+        "_rest",
         "arrivals",
         "captured",
         "choices",
         "content_count",
         "done",
-        "done_ns",
+        "done_index",
         "error",
         "finishes",
         "first_answer",
         "first_token",
         "gaps",
-        "hold_before_first_token_ns",
-        "hold_ns",
         "identity",
         "last_content",
         "long_gaps",
         "resumes",
         "stall_threshold_ns",
-        "timeline",
         "undecoded_count",
         "usage",
     )
 
     def __init__(self, record: StreamRecord, stall_threshold_ns: int, *, capture: bool = False) -> None:
         self._record = record
+        self._rest: list[int] = []
+        self._captured_size = 0
         self.stall_threshold_ns = stall_threshold_ns
         self.arrivals: array[int] = array("q")
         self.resumes: array[int] = array("q")
@@ -80,71 +79,81 @@ class Tally:
         self.choices: set[int] = set()
         self.content_count = 0
         self.done: str | None = None
-        self.done_ns: int | None = None
+        self.done_index: int | None = None
         self.error: StreamError | None = None
         self.finishes: dict[int, str] = {}
         self.first_answer: int | None = None
         self.first_token: int | None = None
         self.gaps = GapHistogram()
-        self.hold_ns = 0
-        self.hold_before_first_token_ns: int | None = None
         self.identity = Identity()
         self.last_content: int | None = None
         self.long_gaps: list[tuple[int, int]] = []
-        self.timeline = TimelineWriter()
         self.undecoded_count = 0
         self.usage = Usage()
 
-    # --- in: marks, in the order they were made ----------------------------------------------------
+    # --- in: marks and deltas, in the order they came ----------------------------------------------------
 
-    def arrive(self, arrival_ns: int) -> None:
-        """Note that a chunk came; its deltas follow in `read`."""
-        self.arrivals.append(arrival_ns)
-        self.timeline.add(arrival_ns - self._record.issued_ns)
+    def take(self, marks: list[Any]) -> tuple[int, list[Any]]:
+        """Note the times among `marks`; return the chunks among them and the index of the first.
+
+        marks: as `StreamRecord.take` gives them; they may be cut anywhere.
+        """
+        if self._rest:
+            marks = self._rest + marks
+        full = self._record.detail is Detail.FULL
+        step = 3 if full else 2
+        begin = 0
+        first = len(self.arrivals)
+        if full and marks and len(self.resumes) < first:
+            # The consumer was still holding the last chunk when the marks were cut.
+            self.resumes.append(marks[0])
+            begin = 1
+        arrivals, chunks = marks[begin::step], marks[begin + 1 :: step]
+        self._rest = [arrivals.pop()] if len(arrivals) > len(chunks) else []
+        self.arrivals.extend(arrivals)
+        if full:
+            self.resumes.extend(marks[begin + 2 :: step])
         if self.captured is not None:
-            self.captured.append("")
+            self.captured.extend([""] * len(chunks))
+        return first, chunks
 
-    def resume(self, resumed_ns: int) -> None:
-        """Note that the consumer came back for more."""
-        if self.done is None:
-            self.hold_ns += resumed_ns - self.arrivals[-1]
-        self.resumes.append(resumed_ns)
-
-    def read(self, deltas: Sequence[Delta]) -> None:
-        """Take in what the last chunk said."""
+    def read(self, index: int, deltas: Sequence[Delta]) -> None:
+        """Take in what the chunk at `index` said."""
         content = answer = False
         for delta in deltas:
             kind = type(delta)
             if kind in _CONTENT:
                 content = True
-                answer = answer or kind in _ANSWER
-                self._note_content(delta)
+                answer = answer or kind is not Reasoning
+                self.choices.add(delta.choice)  # type: ignore[union-attr]  # all kinds of content have one
+                if self.captured is not None and kind in _SPOKEN:
+                    self._capture(index, delta)
             else:
-                self._note_fact(delta)
+                self._note_fact(index, delta)
         if content:
-            self._note_content_chunk(answer)
+            self._note_content(index, answer)
 
-    def _note_content(self, delta: Any) -> None:
-        self.choices.add(delta.choice)
-        if self.captured and type(delta) in _SPOKEN and len(self.captured[-1]) < MAX_CAPTURED:
-            self.captured[-1] += delta.text
+    def _capture(self, index: int, delta: Any) -> None:
+        assert self.captured is not None
+        self._captured_size += len(delta.text)
+        if self._captured_size <= MAX_CAPTURED:
+            self.captured[index] += delta.text
 
-    def _note_content_chunk(self, answer: bool) -> None:
-        index = len(self.arrivals) - 1
+    def _note_content(self, index: int, answer: bool) -> None:
         if self.first_token is None:
             self.first_token = index
-            self.hold_before_first_token_ns = self.late_ns + self.hold_ns
         if answer and self.first_answer is None:
             self.first_answer = index
-        if self.last_content is not None:
-            gap_ns = self.arrivals[index] - self.arrivals[self.last_content]
+        last = self.last_content
+        if last is not None:
+            gap_ns = self.arrivals[index] - self.arrivals[last]
             self.gaps.add(gap_ns)
             if gap_ns >= self.stall_threshold_ns and len(self.long_gaps) < MAX_STALLS:
-                self.long_gaps.append((self.last_content, index))
+                self.long_gaps.append((last, index))
         self.last_content = index
         self.content_count += 1
 
-    def _note_fact(self, delta: Delta) -> None:
+    def _note_fact(self, index: int, delta: Delta) -> None:
         if isinstance(delta, Finish):
             self.choices.add(delta.choice)
             self.finishes[delta.choice] = delta.reason
@@ -153,25 +162,36 @@ class Tally:
         elif isinstance(delta, Identity):
             self.identity = Identity(self.identity.id or delta.id, self.identity.model or delta.model)
         elif isinstance(delta, Done):
-            self.note_done(delta.marker)
+            self.note_done(index, delta.marker)
         elif isinstance(delta, StreamError):
             self.error = self.error or delta
         elif isinstance(delta, Undecoded):
             self.undecoded_count += 1
 
-    def note_done(self, marker: str) -> None:
-        """Note that the last chunk carried the provider's end mark; only the first one counts."""
-        if self.done is None:
+    def note_done(self, index: int, marker: str) -> None:
+        """Note that the chunk at `index` carried the provider's end mark; only the first one counts."""
+        if self.done is None and index < len(self.arrivals):
             self.done = marker
-            self.done_ns = self.arrivals[-1] if self.arrivals else self._record.ended_ns
+            self.done_index = index
 
     # --- out: what follows at once -----------------------------------------------------------------
 
     @property
-    def late_ns(self) -> int:
-        """How long the response was there before the consumer asked for its first chunk."""
+    def done_ns(self) -> int | None:
+        """When the done event came."""
+        return None if self.done_index is None else self.arrivals[self.done_index]
+
+    @property
+    def pulled_ns(self) -> int:
+        """When the first chunk was asked for; never before the response was there."""
         record = self._record
-        return max(0, (record.pulled_ns or record.ready_ns) - record.ready_ns)
+        return max(record.pulled_ns or 0, record.ready_ns)
+
+    def held_before_ns(self, index: int) -> int:
+        """Return how long the consumer, not the source, kept the chunk at `index` from coming (ns)."""
+        held = min(index, len(self.resumes))
+        late_ns = self.pulled_ns - self._record.ready_ns
+        return late_ns + sum(self.resumes[:held]) - sum(self.arrivals[:held])
 
     @property
     def said_end(self) -> bool:
@@ -186,13 +206,13 @@ class Tally:
     @property
     def ended_ns(self) -> int:
         """When the stream ended: its done event, or its last mark, never its clean-up."""
-        if self.done_ns is not None:
-            return self.done_ns
+        if self.done_index is not None:
+            return self.arrivals[self.done_index]
         record = self._record
         if record.ended_ns is not None and record.ending is not Ending.CLOSED:
             return record.ended_ns
         marks = [*self.arrivals[-1:], *self.resumes[-1:]]
-        return max(marks, default=record.pulled_ns or record.ready_ns)
+        return max(marks, default=self.pulled_ns)
 
 
 def _replace(before: Usage, now: Usage) -> Usage:

@@ -10,6 +10,7 @@ Source: https://en.wikipedia.org/wiki/LEB128
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from firsttoken.errors import DecodeError
@@ -18,30 +19,27 @@ from firsttoken.errors import DecodeError
 MAX_TIMELINE_BYTES: Final = 196_608
 
 
-class TimelineWriter:
-    """Packs arrivals as they come."""
+def encode_timeline(arrivals_ns: Iterable[int], issued_ns: int, breathe: Callable[[], None]) -> str:
+    """Return the timeline of a stream.
 
-    __slots__ = ("_bytes", "_last_us")
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._last_us = 0
-
-    def add(self, offset_ns: int) -> None:
-        """Append an arrival, as its offset from the issue of the request."""
-        packed = self._bytes
-        if len(packed) >= MAX_TIMELINE_BYTES:
-            return
-        offset_us = max(offset_ns, 0) // 1000
-        delta = max(offset_us - self._last_us, 0)
-        self._last_us += delta
+    arrivals_ns: of all chunks, ascending.
+    issued_ns: when the request was issued, on the same clock.
+    breathe: called now and then; may give the GIL away.
+    """
+    packed = bytearray()
+    last_us = 0
+    for arrival_ns in arrivals_ns:
+        offset_us = (arrival_ns - issued_ns) // 1000
+        delta = max(offset_us - last_us, 0)
+        last_us += delta
         while delta > 0x7F:
             packed.append(delta & 0x7F | 0x80)
             delta >>= 7
         packed.append(delta)
-
-    def __str__(self) -> str:
-        return b64encode(self._bytes).decode("ascii")
+        if len(packed) >= MAX_TIMELINE_BYTES:
+            break
+        breathe()
+    return b64encode(packed).decode("ascii")
 
 
 def decode_timeline(timeline: str) -> list[int]:

@@ -17,13 +17,12 @@ from types import FrameType
 from firsttoken._clock import monotonic_ns
 from firsttoken._culprit import LoopBlock, Samples, Stack, estimate_start, judge_kind
 from firsttoken._evidence import (
+    base_of_callback,
+    base_of_task,
     capture,
-    frames_outside_callback,
-    frames_outside_task,
     gc_pauses,
     run_delay_ns,
     thread_name,
-    without_outside,
 )
 from firsttoken._loops import NO_LOOP, Loop
 
@@ -36,15 +35,6 @@ class Watch:
     A heartbeat is outstanding from `_send` until the loop calls `_answer`. `_silent_ns` is since when the
     silence counts: when the heartbeat was sent, or when it was due if the watchdog could not run.
     """
-
-    # fmt: off
-    __slots__ = (
-        "_alive_cpu_ns", "_alive_ns", "_answered_cpu_ns", "_answered_ns", "_closing", "_delay_ns", "_live",
-        "_loop", "_native_id", "_outside", "_publish", "_resume", "_sampled_ns", "_samples", "_seen",
-        "_sent_ns", "_settled_ns", "_silent_ns", "_threads", "_threshold_ns", "_user_paths", "_void",
-        "_waited_ns", "due_ns", "parked", "thread_id",
-    )
-    # fmt: on
 
     def __init__(
         self,
@@ -67,7 +57,7 @@ class Watch:
         self._user_paths = user_paths
         self._live = 0
         self._closing = False
-        self._outside = frames_outside_task(sys._getframe(1))
+        self._base = base_of_task(sys._getframe(1))
         self._alive_ns = self._answered_ns = self._sent_ns = self._silent_ns = now_ns
         self._alive_cpu_ns = self._answered_cpu_ns = time.thread_time_ns()
         self._samples = Samples()
@@ -91,6 +81,8 @@ class Watch:
         with _counts:
             if self._live > 0:
                 self._live -= 1
+                if self._live == 0 and self.parked:
+                    self.stop()  # nobody runs this loop, so the watchdog will not come by
 
     def stop(self) -> None:
         """Give the watch up for good, whatever is live; the watchdog drops it at its next tick."""
@@ -121,7 +113,7 @@ class Watch:
 
     def _answer(self) -> None:
         self._answered_cpu_ns = time.thread_time_ns()
-        self._outside = frames_outside_callback(sys._getframe(1))
+        self._base = base_of_callback(sys._getframe(1))
         self._answered_ns = monotonic_ns()  # last: it publishes the two above
         if self.parked:
             with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
@@ -141,7 +133,7 @@ class Watch:
         holder: the other thread that seems to have held the interpreter, None if none did.
         """
         if holder is None or holder == self.thread_id:
-            self._seen = capture(frames.get(self.thread_id), self._outside), self.thread_id
+            self._seen = self._base.cut(capture(frames.get(self.thread_id))), self.thread_id
         else:
             self._seen = capture(frames.get(holder)), holder
 
@@ -151,22 +143,26 @@ class Watch:
         now_ns: the time (monotonic ns).
         suspended: whether the process was stopped since the last tick, so that lateness means nothing.
         """
+        seen, self._seen = self._seen, None
         if self.over:
             return False
         if not self.silent:
-            return self._answered(now_ns, suspended)
+            return self._answered(now_ns, suspended, seen)
         life = self._loop.life(self._answer)
         if life != "running":
             return life == "stopped" and self._park()
+        late_ns = max(0, now_ns - max(self.due_ns, self._silent_ns))
         if suspended:
-            self._forgive(now_ns)
-        self._sample(now_ns, max(0, now_ns - max(self.due_ns, self._silent_ns)))
-        self.due_ns = now_ns + max(self._threshold_ns // 5, (now_ns - self._silent_ns) // 16)
+            self._silent_ns += late_ns
+        else:
+            self._sample(now_ns, late_ns, seen)
+        rarer_ns = min((now_ns - self._silent_ns) // 16, 2 * self._threshold_ns)
+        self.due_ns = now_ns + max(self._threshold_ns // 5, rarer_ns)
         return True
 
-    def _answered(self, now_ns: int, suspended: bool) -> bool:
-        if suspended and self._answered_ns > self.due_ns:
-            self._void = True
+    def _answered(self, now_ns: int, suspended: bool, seen: tuple[Stack, int] | None) -> bool:
+        if suspended:
+            self._silent_ns += max(0, self._answered_ns - self.due_ns)
         self._conclude()
         idle_since_ns = max(self.due_ns, self._answered_ns)
         late_ns = now_ns - idle_since_ns
@@ -178,7 +174,7 @@ class Watch:
             # Nothing in this process got the interpreter since then, this thread included: the heartbeat
             # that was due would have gone unanswered, and whoever just let go still stands at the line.
             self._silent_ns = idle_since_ns
-            self._sample(now_ns, late_ns)
+            self._sample(now_ns, late_ns, seen)
         self.due_ns = now_ns + self._threshold_ns // 2
         return self._send(now_ns)
 
@@ -200,15 +196,7 @@ class Watch:
         self.parked = False  # it was answered in between
         return True
 
-    def _forgive(self, now_ns: int) -> None:
-        self._silent_ns = now_ns
-        self._samples.clear()
-        self._threads.clear()
-        self._waited_ns = 0
-        self._delay_ns = None
-
-    def _sample(self, now_ns: int, late_ns: int) -> None:
-        seen, self._seen = self._seen, None
+    def _sample(self, now_ns: int, late_ns: int, seen: tuple[Stack, int] | None) -> None:
         if seen is None or (not self.silent and late_ns < self._threshold_ns):
             return
         stack, thread_id = seen
@@ -227,7 +215,10 @@ class Watch:
         if ended_ns - self._silent_ns >= self._threshold_ns and not self._void and not debugged:
             self._publish(self._describe(ended_ns))
         self._alive_ns, self._alive_cpu_ns = ended_ns, self._answered_cpu_ns
-        self._forgive(ended_ns)
+        self._samples.clear()
+        self._threads.clear()
+        self._waited_ns = 0
+        self._delay_ns = None
         self._void = False
         self._settled_ns = self._sent_ns
 
@@ -252,7 +243,7 @@ class Watch:
             samples, threads = Samples(), {}
             for pause in pauses:
                 here = pause.thread_id == self.thread_id
-                stack = without_outside(pause.stack, self._outside) if here else pause.stack
+                stack = self._base.cut(pause.stack) if here else pause.stack
                 samples.add(stack, pause.ended_ns - pause.started_ns)
                 if not here:
                     threads[stack] = thread_name(pause.thread_id)

@@ -2,7 +2,8 @@
 
 The event loop and this thread share one GIL, so how long we think matters less than how long we think
 *without a pause*: a slice of 100 µs nobody notices, 5 ms everybody does. A step calls `breathe()`
-between small pieces of work; when the slice is over, the thread sleeps and the loop runs.
+between small pieces of work; when the slice is over, the thread sleeps and the loop runs. All workers of
+a process take turns: were one to think while another naps, the loop would wait for both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._guard import guarded
 
 SLICE_NS: Final = 100_000
-NAP_S: Final = 0.000_2
+NAP_NS: Final = 200_000
 
 Step = Callable[[list[Any]], "float | None"]
 
@@ -58,7 +59,7 @@ class Worker:
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
-        self._slice_start_ns = 0
+        self._slice_ends_ns = 0
         self._hurried = False
         self._stopped = False
         self.asked = False
@@ -79,11 +80,14 @@ class Worker:
 
     def breathe(self) -> None:
         """Give the GIL away if this slice is over; called by the step, often."""
-        now = monotonic_ns()
-        if now - self._slice_start_ns >= SLICE_NS:
-            if not self._hurried:
-                sleep(NAP_S)
-            self._slice_start_ns = monotonic_ns()
+        if monotonic_ns() >= self._slice_ends_ns:
+            self._begin_slice()
+
+    def _begin_slice(self) -> None:
+        if self._hurried:
+            self._slice_ends_ns = monotonic_ns() + SLICE_NS
+        else:
+            self._slice_ends_ns = _wait_for_turn()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything put so far went through a step; return False if time ran out first."""
@@ -137,7 +141,7 @@ class Worker:
         wait_s: float | None = None
         while True:
             items, requests = self._collect(wait_s)
-            self._slice_start_ns = monotonic_ns()
+            self._begin_slice()
             self.asked = bool(requests)
             wait_s = None
             with guarded(f"run {self._name}"):
@@ -159,6 +163,23 @@ class Worker:
             return items, requests
 
 
+_next_turn_ns = 0
+
+
+def _wait_for_turn() -> int:
+    """Sleep until the slice and the nap of whoever came last are over; return when our slice ends (ns).
+
+    No lock: should two workers ever start at once, they share one slice, and nobody waits for nobody.
+    """
+    global _next_turn_ns
+    now = monotonic_ns()
+    while now < _next_turn_ns:
+        sleep((_next_turn_ns - now) / NS_PER_S)
+        now = monotonic_ns()
+    _next_turn_ns = now + SLICE_NS + NAP_NS
+    return now + SLICE_NS
+
+
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
@@ -176,4 +197,4 @@ def remaining_s(deadline_ns: int) -> float:
     return max(0.0, (deadline_ns - monotonic_ns()) / NS_PER_S)
 
 
-__all__ = ["NAP_S", "SLICE_NS", "Worker", "remaining_s"]
+__all__ = ["NAP_NS", "SLICE_NS", "Worker", "remaining_s"]
