@@ -78,6 +78,7 @@ class LiveStream:
         "_settings",
         "_settled",
         "finished",
+        "handed_on",
         "leave",
         "record",
         "request",
@@ -95,6 +96,8 @@ class LiveStream:
             capture=settings.captures_on_span or settings.captures_on_events,
         )
         self.finished: Finished | None = None
+        #: Whether it went to the teller; the thinker's own note.
+        self.handed_on = False
         self.leave: Callable[[], None] = _nothing
         self._settled: Callable[[int], bool] = _always
         self._blocks: Callable[[int, int], list[Block]] = _none

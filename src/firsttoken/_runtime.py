@@ -207,12 +207,12 @@ class Runtime:
         breathe()
         ended = live.is_over
         with guarded("sweep a stream"):
-            told = live.finished is not None
             if self._closing:
                 live.conclude(breathe)
             elif not live.sweep(breathe, hurry=self._thinker.asked):
                 return ended
-            if not told:
+            if not live.handed_on:
+                live.handed_on = True
                 live.leave()
                 self._teller.put(live)
         if ended or self._closing:
