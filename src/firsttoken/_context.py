@@ -29,20 +29,40 @@ def current_context_var() -> ContextVar[Any]:
     return ContextVar("firsttoken_context", default=None)
 
 
-def inference_context(span: trace.Span, parent: Context | None, operation: str) -> Context:
+def inference_context(span: trace.Span, parent: Context | None, operation: str, stream: object) -> Context:
     """Return the context in which a stream's source is pulled.
 
-    For an operation that is a call to a model it carries the mark that keeps the official GenAI
-    instrumentations below from telling the same call again.
+    For an operation that is a call to a model it carries a mark, so that the layers below (the official
+    GenAI instrumentations, our own transports) do not tell the same call again.
+
+    stream: what `owner_of` returns to the layers below.
     """
     context = trace.set_span_in_context(span, parent)
     if operation not in semconv.INFERENCE_OPERATIONS:
         return context
-    return otel_context.set_value(semconv.INFERENCE_CONTEXT_KEY, _inference_mark(), context)
+    return otel_context.set_value(semconv.INFERENCE_CONTEXT_KEY, _mark_of(stream), context)
 
 
-def _inference_mark() -> object:
-    # They look for an instance of their own class; it exists only where one of them is loaded.
+def is_told_above(context: Context | None = None) -> bool:
+    """Whether a layer above, ours or not, already tells the call made in this context (default: current)."""
+    return otel_context.get_value(semconv.INFERENCE_CONTEXT_KEY, context) is not None
+
+
+def owner_of(context: Context | None = None) -> Any:
+    """Return the stream of ours that tells the call made in this context; None if it is not ours."""
+    mark = otel_context.get_value(semconv.INFERENCE_CONTEXT_KEY, context)
+    return getattr(mark, "firsttoken_stream", None)
+
+
+class _Mark:
+    """Says whose call it is."""
+
+    firsttoken_stream: object
+
+
+def _mark_of(stream: object) -> object:
+    # The official ones look for an instance of their own class; it exists only where one is loaded.
     genai = sys.modules.get("opentelemetry.util.genai.invocation")
-    data = getattr(genai, "InferenceData", None)
-    return data() if data is not None else True
+    mark = getattr(genai, "InferenceData", _Mark)()
+    mark.firsttoken_stream = stream
+    return mark

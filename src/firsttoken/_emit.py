@@ -8,12 +8,14 @@ fitted to the span's own limit: the SDK forgets the oldest first, and the oldest
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
 
 from firsttoken import semconv
 from firsttoken._chunk_events import NO_GAP, ChunkEvents
@@ -159,6 +161,33 @@ def tell(
     return attributes
 
 
+class Carrier:
+    """How a provider's span processors get the chunk events of a stream.
+
+    all: every one of them takes them packed, so that the span needs none.
+    """
+
+    def __init__(self, takes: str, carrying: Callable[[int, ChunkEvents], AbstractContextManager[None]]):
+        self.all = takes == "all"
+        self._takes = takes
+        self._carrying = carrying
+
+    def carrying(self, span: Span, chunk_events: ChunkEvents) -> AbstractContextManager[None]:
+        """Hand `chunk_events` over to those that take them packed when `span` ends in the block."""
+        if self._takes == "none":
+            return nullcontext()
+        return self._carrying(span.get_span_context().span_id, chunk_events)
+
+
+def carrier_for(provider: TracerProvider | None) -> Carrier:
+    """Return how the chunk events reach the processors of `provider`."""
+    # Where nobody has imported our exporter, nobody uses it; importing it would load the SDK.
+    export = sys.modules.get("firsttoken.export")
+    if export is None:
+        return _BY_SPAN
+    return Carrier(export.carries(provider), export.carrying)
+
+
 def output_messages(pieces: Sequence[str], summary: StreamSummary, redact: Redact | None) -> str:
     """Return captured answer text in the form of gen_ai.output.messages (JSON).
 
@@ -171,6 +200,9 @@ def output_messages(pieces: Sequence[str], summary: StreamSummary, redact: Redac
         "finish_reason": summary.finish_reasons[0] if summary.finish_reasons else "",
     }
     return json.dumps([message], ensure_ascii=False)
+
+
+_BY_SPAN: Final = Carrier("none", lambda span_id, chunk_events: nullcontext())
 
 
 def _stall_event(stall: Stall) -> Event:

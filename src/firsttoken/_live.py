@@ -79,7 +79,9 @@ class LiveStream:
         "_settled",
         "finished",
         "handed_on",
+        "learned",
         "leave",
+        "provider",
         "record",
         "request",
         "span",
@@ -90,6 +92,7 @@ class LiveStream:
         self.request = request
         self.record = record
         self.span: Span | None = None
+        self.provider: TracerProvider | None = None
         self.tally = Tally(
             record,
             int(settings.stall_threshold_s * NS_PER_S),
@@ -98,6 +101,8 @@ class LiveStream:
         self.finished: Finished | None = None
         #: Whether it went to the teller; the thinker's own note.
         self.handed_on = False
+        #: Attributes that came to light while it ran, from a layer below.
+        self.learned: dict[str, Any] = {}
         self.leave: Callable[[], None] = _nothing
         self._settled: Callable[[int], bool] = _always
         self._blocks: Callable[[int, int], list[Block]] = _none
@@ -120,6 +125,11 @@ class LiveStream:
         self._settled = settled
         self._blocks = blocks
         self.leave = leave
+
+    def learn(self, attributes: Mapping[str, Any]) -> None:
+        """Note request facts that a layer below can see; what the caller said itself stands."""
+        said = self.request.start_attributes
+        self.learned.update((key, value) for key, value in attributes.items() if key not in said)
 
     def sweep(self, breathe: Breathe, *, hurry: bool = False) -> bool:
         """Take in what was recorded since the last sweep; return whether the stream can be told.

@@ -8,6 +8,7 @@ stuck collector holds up neither the decoding nor the memory of live streams.
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 import weakref
 from typing import Any, Final
@@ -19,7 +20,7 @@ from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
 from firsttoken import semconv
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._context import current_context_var, inference_context
-from firsttoken._emit import output_messages, tell
+from firsttoken._emit import carrier_for, output_messages, tell
 from firsttoken._guard import guarded
 from firsttoken._live import LiveStream, Request
 from firsttoken._metrics import StreamMetrics
@@ -96,7 +97,8 @@ class Runtime:
         if live.span is None:
             request, record = live.request, live.record
             is_call = request.operation in semconv.INFERENCE_OPERATIONS
-            live.span = self._tracer(request.tracer_provider).start_span(
+            live.provider = request.tracer_provider or self._tracer_provider or trace.get_tracer_provider()
+            live.span = self._tracer(live.provider).start_span(
                 request.span_name,
                 context=request.parent,
                 kind=SpanKind.CLIENT if is_call else SpanKind.INTERNAL,
@@ -115,7 +117,7 @@ class Runtime:
             # Nobody would take the marks away: better no record than one that grows for ever.
             return
         if recording and self.settings.record == "full":
-            record.context = inference_context(span, live.request.parent, live.request.operation)
+            record.context = inference_context(span, live.request.parent, live.request.operation, live)
             record.detail = Detail.FULL
         else:
             record.detail = Detail.ARRIVALS
@@ -133,8 +135,7 @@ class Runtime:
             watch.leave,
         )
 
-    def _tracer(self, asked: TracerProvider | None) -> Tracer:
-        provider = asked or self._tracer_provider or trace.get_tracer_provider()
+    def _tracer(self, provider: TracerProvider) -> Tracer:
         tracer = self._tracers.get(provider)
         if tracer is None:
             tracer = provider.get_tracer(semconv.INSTRUMENTATION_NAME, __version__)
@@ -231,17 +232,21 @@ class Runtime:
         if span is None or finished is None:
             return
         settings, breathe = self.settings, self._teller.breathe
+        export = carrier_for(live.provider)
         told: dict[str, Any] = {}
         with guarded("put a stream on its span"):
-            told = tell(span, finished, error_outcomes=settings.error_outcomes, breathe=breathe)
+            span.set_attributes(live.learned)
+            told = tell(
+                span, finished, packed=export.all, error_outcomes=settings.error_outcomes, breathe=breathe
+            )
             if settings.captures_on_span and live.tally.captured:
                 content = output_messages(live.tally.captured, finished.summary, settings.redact)
                 span.set_attribute(semconv.OUTPUT_MESSAGES, content)
         # Whatever went wrong before: a span that is not ended is a stream that never was.
-        with guarded("end a span"):
+        with guarded("end a span"), export.carrying(span, finished.chunk_events):
             span.end(end_time=finished.summary.ended_ns)
         with guarded("measure a stream"):
-            labels = {**live.request.start_attributes, **told}
+            labels = {**live.request.start_attributes, **live.learned, **told}
             self._stream_metrics().record(finished.summary, live.tally.arrivals, labels, breathe)
 
     def _stream_metrics(self) -> StreamMetrics:
@@ -268,6 +273,10 @@ def _leave_before_providers() -> None:
     """
     atexit.unregister(_leave)
     atexit.register(_leave)
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        # A child of `multiprocessing` skips `atexit`. Higher priorities go first; exporters have 0.
+        multiprocessing.util.Finalize(None, _leave, exitpriority=10)
 
 
 _default: Runtime | None = None

@@ -134,8 +134,8 @@ def _make_provider(service_name: str | None, settings: Settings, exporter: Any) 
     limits = SpanLimits() if _limit_is_set() else SpanLimits(max_events=settings.max_events + _MORE_EVENTS)
     provider = SdkTracerProvider(resource=resource, span_limits=limits)
     if exporter is None:
-        exporter = _exporter_from_environment()
-    if exporter is not None:
+        _add_processor_from_environment(provider)
+    else:
         _add_exporter(provider, exporter)
     trace.set_tracer_provider(provider)
     return provider
@@ -145,35 +145,36 @@ def _limit_is_set() -> bool:
     return "OTEL_SPAN_EVENT_COUNT_LIMIT" in os.environ
 
 
-def _exporter_from_environment() -> Any:
-    """Return the exporter that `OTEL_TRACES_EXPORTER` names; OTLP over HTTP if it names none."""
-    named = os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower()
-    if named in ("", "otlp"):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        return OTLPSpanExporter()
-    if named == "console":
-        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
-
-        return ConsoleSpanExporter()
-    if named != "none":
-        logger.warning(
-            "OTEL_TRACES_EXPORTER is one of otlp, console, none here, not %r: nothing is sent", named
-        )
-    return None
-
-
 def _add_exporter(provider: Any, exporter: Any) -> None:
-    """Add a span processor for `exporter`, unless the provider has one."""
-    if any(known is provider and sent is exporter for known, sent in _exported):
-        return
+    """Send the spans of `provider` to `exporter`, unless it was added before."""
+    if not any(known is provider and sent is exporter for known, sent in _exported):
+        _add_processor(provider, exporter)
+        _exported.append((provider, exporter))
+
+
+def _add_processor(provider: Any, exporter: Any) -> None:
+    """Send the spans of `provider` to `exporter`, or, without one, where the environment says."""
     add = getattr(provider, "add_span_processor", None)
     if add is None:
         raise ConfigError(
             "an exporter can be added to an SDK TracerProvider (one with add_span_processor), "
             f"not to {type(provider).__qualname__}"
         )
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from firsttoken.export import StreamSpanProcessor
 
-    add(BatchSpanProcessor(exporter))
-    _exported.append((provider, exporter))
+    add(StreamSpanProcessor(exporter=exporter))
+
+
+def _add_processor_from_environment(provider: Any) -> None:
+    """Send the spans of `provider` where `OTEL_TRACES_EXPORTER` says; by OTLP over HTTP if nowhere."""
+    named = os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower()
+    if named in ("", "otlp"):
+        _add_processor(provider, None)
+    elif named == "console":
+        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+        _add_processor(provider, ConsoleSpanExporter())
+    elif named != "none":
+        logger.warning(
+            "OTEL_TRACES_EXPORTER is one of otlp, console, none here, not %r: nothing is sent", named
+        )
