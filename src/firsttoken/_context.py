@@ -44,7 +44,7 @@ def inference_context(span: trace.Span, parent: Context | None, operation: str, 
 
 
 def is_told_above(context: Context | None = None) -> bool:
-    """Whether a layer above, ours or not, already tells the call made in this context (default: current)."""
+    """Whether a layer above, ours or not, already tells the call that is made in `context`."""
     return otel_context.get_value(semconv.INFERENCE_CONTEXT_KEY, context) is not None
 
 
