@@ -101,7 +101,7 @@ def wait_for_spans(traces: Traces, count: int) -> None:
 @pytest.mark.parametrize("kind", SOURCES)
 async def test_shutdown_tells_a_live_stream_as_interrupted(kind: str, traces: Traces) -> None:
     from firsttoken._live import Request
-    from firsttoken._proxy import traced_source
+    from firsttoken._pending import traced_source
     from firsttoken._runtime import Runtime
 
     runtime = Runtime(tracer_provider=traces.provider)

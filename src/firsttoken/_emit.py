@@ -20,7 +20,6 @@ from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
 from firsttoken import semconv
 from firsttoken._chunk_events import NO_GAP, ChunkEvents
 from firsttoken._clock import to_s
-from firsttoken._settings import Redact
 from firsttoken.summary import Stall, StreamSummary
 
 Event = tuple[int, str, dict[str, Any]]
@@ -37,11 +36,13 @@ class Finished:
 
     chunk_events: already coalesced to the configured number.
     timeline: all arrivals, packed.
+    text: the captured answer, already redacted, where the user opted in.
     """
 
     summary: StreamSummary
     chunk_events: ChunkEvents
     timeline: str
+    text: str | None = None
 
 
 def attributes_of(finished: Finished) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def attributes_of(finished: Finished) -> dict[str, Any]:
         semconv.GAP_P95: _s(summary.gap_p95_ns),
         semconv.GAP_P99: _s(summary.gap_p99_ns),
         semconv.GAP_MAX: _s(summary.gap_max_ns),
-        semconv.STALL_COUNT: len(summary.stalls),
+        semconv.STALL_COUNT: summary.stall_count,
         semconv.STALL_THRESHOLD: to_s(summary.stall_threshold_ns),
         semconv.WAIT: to_s(summary.wait_ns),
         semconv.HOLD: _s(summary.hold_ns),
@@ -77,6 +78,7 @@ def attributes_of(finished: Finished) -> dict[str, Any]:
         semconv.TOKENS_PER_SECOND: summary.tokens_per_second,
         semconv.TIME_PER_OUTPUT_TOKEN: _s(summary.time_per_output_token_ns),
         semconv.TIMELINE: finished.timeline or None,
+        semconv.OUTPUT_MESSAGES: _output_messages(finished),
     }
     return {key: value for key, value in told.items() if value is not None}
 
@@ -188,21 +190,23 @@ def carrier_for(provider: TracerProvider | None) -> Carrier:
     return Carrier(export.carries(provider), export.carrying)
 
 
-def output_messages(pieces: Sequence[str], summary: StreamSummary, redact: Redact | None) -> str:
-    """Return captured answer text in the form of gen_ai.output.messages (JSON).
+_BY_SPAN: Final = Carrier("none", lambda span_id, chunk_events: nullcontext())
+
+
+def _output_messages(finished: Finished) -> str | None:
+    """Return captured answer text as JSON.
 
     Source: GenAI conventions, gen_ai.output.messages.
     """
-    text = "".join(pieces)
+    if finished.text is None:
+        return None
+    reasons = finished.summary.finish_reasons
     message = {
         "role": "assistant",
-        "parts": [{"type": "text", "content": redact(text) if redact else text}],
-        "finish_reason": summary.finish_reasons[0] if summary.finish_reasons else "",
+        "parts": [{"type": "text", "content": finished.text}],
+        "finish_reason": reasons[0] if reasons else "",
     }
     return json.dumps([message], ensure_ascii=False)
-
-
-_BY_SPAN: Final = Carrier("none", lambda span_id, chunk_events: nullcontext())
 
 
 def _stall_event(stall: Stall) -> Event:

@@ -6,9 +6,6 @@ answer the same question from a few hundred counters, within 0.4 %; the longest 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-
 _MANTISSA_BITS = 8
 
 
@@ -18,14 +15,16 @@ class GapHistogram:
     __slots__ = ("_buckets", "count", "longest_ns")
 
     def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
+        self._buckets: dict[int, int] = {}
         self.count = 0
         self.longest_ns = 0
 
     def add(self, gap_ns: int) -> None:
         """Count one gap."""
-        shift = max(0, gap_ns.bit_length() - _MANTISSA_BITS)
-        self._buckets[shift << _MANTISSA_BITS | gap_ns >> shift] += 1
+        bits = gap_ns.bit_length()
+        shift = bits - _MANTISSA_BITS if bits > _MANTISSA_BITS else 0
+        bucket = shift << _MANTISSA_BITS | gap_ns >> shift
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
         self.count += 1
         if gap_ns > self.longest_ns:
             self.longest_ns = gap_ns
@@ -39,15 +38,12 @@ class GapHistogram:
         wanted = iter(ranks)
         rank = next(wanted, None)
         seen = 0
-        for bucket, count in self._sorted():
+        for bucket, count in sorted(self._buckets.items()):
             seen += count
             while rank is not None and seen >= rank * self.count:
                 found.append(min(_middle_of(bucket), self.longest_ns))
                 rank = next(wanted, None)
         return found
-
-    def _sorted(self) -> Iterable[tuple[int, int]]:
-        return sorted(self._buckets.items())
 
 
 def _middle_of(bucket: int) -> int:

@@ -19,7 +19,7 @@ from firsttoken import semconv
 from firsttoken._chunk_events import ChunkEvents
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._emit import Finished
-from firsttoken._guard import note_fault
+from firsttoken._guard import guarded, note_fault
 from firsttoken._record import StreamRecord
 from firsttoken._settings import Settings
 from firsttoken._tally import Tally
@@ -77,6 +77,7 @@ class LiveStream:
         "_lock",
         "_settings",
         "_settled",
+        "concluded",
         "finished",
         "handed_on",
         "learned",
@@ -98,6 +99,8 @@ class LiveStream:
             int(settings.stall_threshold_s * NS_PER_S),
             capture=settings.captures_on_span or settings.captures_on_events,
         )
+        #: Whether it is over for us, and what came of it; a fault of ours leaves nothing but the fact.
+        self.concluded = False
         self.finished: Finished | None = None
         #: Whether it went to the teller; the thinker's own note.
         self.handed_on = False
@@ -137,7 +140,7 @@ class LiveStream:
         hurry: tell an ended stream now, even if a loop block may still come to light.
         """
         with self._lock:
-            if self.finished is not None:
+            if self.concluded:
                 self.record.take()
                 return True
             # Looked at before the marks are taken: an end that is seen has all its marks in place.
@@ -153,14 +156,16 @@ class LiveStream:
     def conclude(self, breathe: Breathe) -> None:
         """Tell the stream as it is, ended or not; used when the process shuts down."""
         with self._lock:
-            if self.finished is None:
-                self._take_in(breathe)
-                self._conclude(breathe)
+            if self.concluded:
+                self.record.take()
+                return
+            self._take_in(breathe)
+            self._conclude(breathe)
 
     @property
     def summary(self) -> StreamSummary | None:
         """The stream told whole, once it ended; None before, or if nobody samples it."""
-        if self.finished is None and self.record.ending is not None and self.record.detail:
+        if not self.concluded and self.record.ending is not None and self.record.detail:
             self.sweep(_nothing, hurry=True)
         return None if self.finished is None else self.finished.summary
 
@@ -205,14 +210,22 @@ class LiveStream:
         return self._settled(ended_ns) or monotonic_ns() - ended_ns >= SETTLE_NS
 
     def _conclude(self, breathe: Breathe) -> None:
-        tally, record, request = self.tally, self.record, self.request
-        decoder = self._decoder
-        if decoder is not None and record.ending is not None:
-            try:
-                tally.read(len(tally.arrivals) - 1, decoder.flush())
-            except Exception as error:
-                note_fault("decode the end of a stream", error)
-        breathe()
+        # Set first: a stream that cannot be summarized is told by its span's end alone, and only once.
+        self.concluded = True
+        with guarded("summarize a stream"):
+            self._flush_decoder()
+            breathe()
+            self.finished = self._finish(breathe)
+
+    def _flush_decoder(self) -> None:
+        tally, decoder = self.tally, self._decoder
+        if decoder is None or not tally.arrivals or self.record.ending is None:
+            return
+        with guarded("decode the end of a stream"):
+            tally.read(len(tally.arrivals) - 1, decoder.flush())
+
+    def _finish(self, breathe: Breathe) -> Finished:
+        tally, record, request, decoder = self.tally, self.record, self.request, self._decoder
         summary = summarize(
             record,
             tally,
@@ -224,13 +237,27 @@ class LiveStream:
         )
         breathe()
         timeline = encode_timeline(tally.arrivals, record.issued_ns, breathe)
-        self.finished = Finished(summary, self._chunk_events(breathe), timeline)
+        return Finished(summary, self._chunk_events(breathe), timeline, self._captured_text())
+
+    def _captured_text(self) -> str | None:
+        """Return the captured answer for the span; None if there is none, or it could not be redacted."""
+        if not self._settings.captures_on_span or self.tally.captured is None:
+            return None
+        (text,) = self._redacted(["".join(self.tally.captured)]) or (None,)
+        return text
+
+    def _redacted(self, texts: list[str]) -> list[str] | None:
+        redact = self._settings.redact
+        if redact is None:
+            return texts
+        with guarded("redact captured text"):
+            return [redact(text) for text in texts]
+        return None
 
     def _chunk_events(self, breathe: Breathe) -> ChunkEvents:
-        texts = self.tally.captured if self._settings.captures_on_events else None
-        redact = self._settings.redact
-        if texts is not None and redact is not None:
-            texts = [redact(text) for text in texts]
+        texts = None
+        if self._settings.captures_on_events and self.tally.captured is not None:
+            texts = self._redacted(self.tally.captured)
         events = ChunkEvents(self.tally.arrivals, texts=texts).coalesced(self._settings.max_events, breathe)
         offset_ns = self.record.wall_offset_ns
         shifted = array("q", [time_ns + offset_ns for time_ns in events.times_ns])

@@ -69,17 +69,6 @@ class TracedStream(BaseObjectProxy):
     def __repr__(self) -> str:
         return f"<traced {self.__wrapped__!r}>"
 
-    def _self_traced(self, source: Any) -> Any:
-        """Return the proxy for what this one opened: same record, same span."""
-        try:
-            return traced_source(source, self._self_live, self._self_start_span)
-        except TypeError:
-            # The answer is there, but it is no stream: one chunk, and handed over as it is.
-            record = self._self_live.record
-            record.arrived(source)
-            record.end(None)
-            return source
-
     @contextmanager
     def _self_opening(self) -> Iterator[None]:
         """Count the block as part of the request: its time, its failure, the spans it makes."""
@@ -112,11 +101,16 @@ class AsyncTracedStream(TracedStream):
     async def __aenter__(self) -> Any:
         with self._self_opening():
             entered = await self.__wrapped__.__aenter__()
-        return self if entered is self.__wrapped__ else self._self_traced(entered)
+        if entered is self.__wrapped__:
+            return self
+        return type(self)(entered, self._self_live, self._self_start_span)
 
     async def __aexit__(self, *failure: Any) -> Any:
-        await self._self_close_generator()
-        return await self.__wrapped__.__aexit__(*failure)
+        try:
+            await self._self_close_generator()
+        finally:
+            swallowed = await self.__wrapped__.__aexit__(*failure)
+        return swallowed
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.__wrapped__, name)
@@ -126,8 +120,11 @@ class AsyncTracedStream(TracedStream):
 
     def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
         async def close_both() -> Any:
-            await self._self_close_generator()
-            return await close()
+            try:
+                await self._self_close_generator()
+            finally:
+                answer = await close()
+            return answer
 
         return close_both if inspect.iscoroutinefunction(close) else _noting_the_end(self._self_live, close)
 
@@ -198,11 +195,16 @@ class SyncTracedStream(TracedStream):
     def __enter__(self) -> Any:
         with self._self_opening():
             entered = self.__wrapped__.__enter__()
-        return self if entered is self.__wrapped__ else self._self_traced(entered)
+        if entered is self.__wrapped__:
+            return self
+        return type(self)(entered, self._self_live, self._self_start_span)
 
     def __exit__(self, *failure: Any) -> Any:
-        self._self_generator.close()
-        return self.__wrapped__.__exit__(*failure)
+        try:
+            self._self_generator.close()
+        finally:
+            swallowed = self.__wrapped__.__exit__(*failure)
+        return swallowed
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.__wrapped__, name)
@@ -253,108 +255,9 @@ class SyncTracedGenerator(TracedStream):
         return chunk
 
 
-class PendingStream(TracedStream):
-    """Something that is to become a stream: an awaitable, or a context manager, of one.
-
-    It can be awaited or entered as before, or iterated as it is: then the first pull opens it.
-    """
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._self_awaited().__await__()
-
-    async def _self_awaited(self) -> Any:
-        with self._self_opening():
-            source = await self.__wrapped__
-        return self._self_traced(source)
-
-    async def __aenter__(self) -> Any:
-        with self._self_opening():
-            source = await self.__wrapped__.__aenter__()
-        return self._self_traced(source)
-
-    async def __aexit__(self, *failure: Any) -> Any:
-        self._self_live.record.end(GeneratorExit())
-        return await self.__wrapped__.__aexit__(*failure)
-
-    def __enter__(self) -> Any:
-        with self._self_opening():
-            source = self.__wrapped__.__enter__()
-        return self._self_traced(source)
-
-    def __exit__(self, *failure: Any) -> Any:
-        self._self_live.record.end(GeneratorExit())
-        return self.__wrapped__.__exit__(*failure)
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        generator = record_async(self._self_live.record, open_async(self.__wrapped__))
-        self._self_live.record.end_when_dropped(generator)
-        return generator
-
-    def __iter__(self) -> Iterator[Any]:
-        generator = record_sync(self._self_live.record, open_sync(self.__wrapped__))
-        self._self_live.record.end_when_dropped(generator)
-        return generator
-
-
 def _noting_the_end(live: LiveStream, close: Callable[[], Any]) -> Callable[[], Any]:
     def close_and_note() -> Any:
         live.record.end(GeneratorExit())
         return close()
 
     return close_and_note
-
-
-async def open_async(source: Any) -> AsyncGenerator[Any, None]:
-    """Await or enter `source` at the first pull, then yield what it holds."""
-    if inspect.isawaitable(source):
-        source = await source
-    if hasattr(source, "__aiter__"):
-        async for chunk in source:
-            yield chunk
-    elif hasattr(source, "__aenter__"):
-        async with source as entered:
-            async for chunk in open_async(entered):
-                yield chunk
-    else:
-        for chunk in open_sync(source):
-            yield chunk
-
-
-def open_sync(source: Any) -> Generator[Any, None, None]:
-    """Enter `source` at the first pull, if it is to be entered, then yield what it holds."""
-    if hasattr(source, "__iter__"):
-        yield from source
-        return
-    with source as entered:
-        yield from entered
-
-
-def traced_source(source: Any, live: LiveStream, start_span: StartSpan) -> Any:
-    """Return the proxy that fits `source`.
-
-    Raises: TypeError: if it is nothing that can become a stream.
-    """
-    for fits, proxy in _PROXIES:
-        if fits(source):
-            return proxy(source, live, start_span)
-    raise TypeError(
-        "a stream is an async iterable or iterator, an iterable or iterator (but no str, bytes or dict), "
-        f"an awaitable of one, or a context manager of one; not {type(source).__qualname__}"
-    )
-
-
-def _is_iterable(source: Any) -> bool:
-    return hasattr(source, "__iter__") and not isinstance(source, str | bytes | bytearray | dict)
-
-
-def _is_pending(source: Any) -> bool:
-    return inspect.isawaitable(source) or hasattr(source, "__aenter__") or hasattr(source, "__enter__")
-
-
-_PROXIES: tuple[tuple[Callable[[Any], bool], Callable[[Any, LiveStream, StartSpan], TracedStream]], ...] = (
-    (inspect.isasyncgen, AsyncTracedGenerator),
-    (inspect.isgenerator, SyncTracedGenerator),
-    (lambda source: hasattr(source, "__aiter__"), AsyncTracedStream),
-    (_is_iterable, SyncTracedStream),
-    (_is_pending, PendingStream),
-)

@@ -8,6 +8,7 @@ stuck collector holds up neither the decoding nor the memory of live streams.
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import weakref
@@ -20,7 +21,7 @@ from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
 from firsttoken import semconv
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._context import current_context_var, inference_context
-from firsttoken._emit import carrier_for, output_messages, tell
+from firsttoken._emit import carrier_for, tell
 from firsttoken._guard import guarded
 from firsttoken._live import LiveStream, Request
 from firsttoken._metrics import StreamMetrics
@@ -152,13 +153,29 @@ class Runtime:
         """
         deadline_ns = monotonic_ns() + int(timeout_s * NS_PER_S)
         done = self._thinker.flush(timeout_s) and self._teller.flush(remaining_s(deadline_ns))
-        for provider in list(self._tracers):
-            force_flush = getattr(provider, "force_flush", None)
-            if force_flush is not None:
-                left_ms = int(remaining_s(deadline_ns) * 1000)
+        return self._flush_providers(deadline_ns) and done
+
+    def _flush_providers(self, deadline_ns: int) -> bool:
+        """Flush the tracer providers in use, on a thread of its own: a stock one ignores its timeout."""
+        providers = [provider for provider in list(self._tracers) if hasattr(provider, "force_flush")]
+        results: list[bool] = []
+
+        def flush_each() -> None:
+            for provider in providers:
                 with guarded("flush a tracer provider"):
-                    done = bool(force_flush(left_ms)) and done
-        return done
+                    results.append(bool(provider.force_flush(int(remaining_s(deadline_ns) * 1000))))
+
+        if not providers:
+            return True
+        flushing = threading.Thread(target=flush_each, name="firsttoken-flush", daemon=True)
+        try:
+            flushing.start()
+        except RuntimeError:
+            # At the interpreter's exit; a provider flushes itself there as well.
+            flush_each()
+        else:
+            flushing.join(remaining_s(deadline_ns))
+        return results.count(True) == len(providers)
 
     def shutdown(self, timeout_s: float) -> bool:
         """Tell every stream, live ones as interrupted, flush, and end the threads.
@@ -216,7 +233,8 @@ class Runtime:
                 live.handed_on = True
                 live.leave()
                 self._teller.put(live)
-        if ended or self._closing:
+        # One that is told but goes on is looked at for as long as it does: its marks must go somewhere.
+        if ended:
             self._live.pop(id(live), None)
         return False
 
@@ -229,19 +247,20 @@ class Runtime:
 
     def _tell(self, live: LiveStream) -> None:
         span, finished = live.span, live.finished
-        if span is None or finished is None:
+        if span is None:
             return
-        settings, breathe = self.settings, self._teller.breathe
-        export = carrier_for(live.provider)
+        record, breathe = live.record, self._teller.breathe
         told: dict[str, Any] = {}
+        if finished is None:
+            # Summarizing it failed, and was counted: what is left to tell is that it was, and when.
+            with guarded("end a span"):
+                span.end(end_time=live.tally.ended_ns + record.wall_offset_ns)
+            return
+        export = carrier_for(live.provider)
         with guarded("put a stream on its span"):
             span.set_attributes(live.learned)
-            told = tell(
-                span, finished, packed=export.all, error_outcomes=settings.error_outcomes, breathe=breathe
-            )
-            if settings.captures_on_span and live.tally.captured:
-                content = output_messages(live.tally.captured, finished.summary, settings.redact)
-                span.set_attribute(semconv.OUTPUT_MESSAGES, content)
+            errors = self.settings.error_outcomes
+            told = tell(span, finished, packed=export.all, error_outcomes=errors, breathe=breathe)
         # Whatever went wrong before: a span that is not ended is a stream that never was.
         with guarded("end a span"), export.carrying(span, finished.chunk_events):
             span.end(end_time=finished.summary.ended_ns)
@@ -256,8 +275,24 @@ class Runtime:
             self._metrics = (provider, StreamMetrics(meter, self.settings.metric_names))
         return self._metrics[1]
 
+    def _forget_the_parent(self) -> None:
+        """Begin anew in a forked child: the streams that live are the parent's to tell."""
+        self._live.clear()
+        self._settling.clear()
+
 
 _runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def _forget_the_parent() -> None:
+    global _default_lock
+    _default_lock = threading.Lock()
+    for runtime in list(_runtimes):
+        runtime._forget_the_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parent)
 
 
 def _leave() -> None:

@@ -16,7 +16,7 @@ from opentelemetry.trace import TracerProvider
 
 from firsttoken._clock import monotonic_ns, wall_ns, wall_offset_ns
 from firsttoken._live import Request
-from firsttoken._proxy import traced_source
+from firsttoken._pending import traced_source
 from firsttoken._runtime import default_runtime
 from firsttoken.decoders import DecoderFactory, decoder_for
 from firsttoken.errors import ConfigError

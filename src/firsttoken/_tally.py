@@ -27,7 +27,7 @@ from firsttoken.decoders import (
     Usage,
 )
 
-#: More stalls than this are counted in the longest gaps but not told one by one.
+#: More stalls than this are counted, but not told one by one.
 MAX_STALLS: Final = 256
 #: Captured content (opt-in) stops growing here, in characters.
 MAX_CAPTURED: Final = 262_144
@@ -61,6 +61,7 @@ class Tally:
         "gaps",
         "identity",
         "last_content",
+        "long_gap_count",
         "long_gaps",
         "resumes",
         "stall_threshold_ns",
@@ -87,6 +88,7 @@ class Tally:
         self.gaps = GapHistogram()
         self.identity = Identity()
         self.last_content: int | None = None
+        self.long_gap_count = 0
         self.long_gaps: list[tuple[int, int]] = []
         self.undecoded_count = 0
         self.usage = Usage()
@@ -148,8 +150,10 @@ class Tally:
         if last is not None:
             gap_ns = self.arrivals[index] - self.arrivals[last]
             self.gaps.add(gap_ns)
-            if gap_ns >= self.stall_threshold_ns and len(self.long_gaps) < MAX_STALLS:
-                self.long_gaps.append((last, index))
+            if gap_ns >= self.stall_threshold_ns:
+                self.long_gap_count += 1
+                if len(self.long_gaps) < MAX_STALLS:
+                    self.long_gaps.append((last, index))
         self.last_content = index
         self.content_count += 1
 

@@ -17,7 +17,7 @@ from time import sleep
 from typing import Any, Final
 
 from firsttoken._clock import NS_PER_S, monotonic_ns
-from firsttoken._guard import guarded
+from firsttoken._guard import note_fault
 
 SLICE_NS: Final = 100_000
 NAP_NS: Final = 200_000
@@ -26,13 +26,12 @@ Step = Callable[[list[Any]], "float | None"]
 
 
 class _Request:
-    """A wish put in line behind everything that was put before it: be told, or stop."""
+    """A wish to be told, put in line behind everything that was put before it."""
 
-    __slots__ = ("met", "stop")
+    __slots__ = ("met",)
 
-    def __init__(self, *, stop: bool = False) -> None:
+    def __init__(self) -> None:
         self.met = threading.Event()
-        self.stop = stop
 
 
 class Worker:
@@ -62,6 +61,7 @@ class Worker:
         self._slice_ends_ns = 0
         self._hurried = False
         self._stopped = False
+        self._stop = _Request()
         self.asked = False
         self.dropped = 0
 
@@ -96,22 +96,20 @@ class Worker:
         return self._ask(_Request(), timeout_s)
 
     def stop(self, timeout_s: float) -> bool:
-        """Work off the inbox without naps, end the thread; return False if time ran out first.
+        """Work off the inbox without naps; return False if time ran out first.
 
-        Items put later are refused and counted as dropped.
+        Items put later are refused and counted as dropped. The thread ends when the step has no more to
+        do, which may be later.
         """
-        self._hurried = True
-        if self._thread is None:
-            # No thread was ever needed, or the interpreter would not give us one any more.
-            self._stopped = True
-            self.asked = True
-            items, _ = self._collect(0)
-            with guarded(f"run {self._name}"):
-                self._step(items)
-            return True
-        done = self._ask(_Request(stop=True), timeout_s)
-        self._stopped = True
-        return done
+        if self._stopped:
+            return self._stop.met.wait(max(0.0, timeout_s))
+        self._hurried = self._stopped = True
+        if self._thread is not None:
+            return self._ask(self._stop, timeout_s)
+        # No thread was ever needed, or the interpreter would not give us one any more.
+        self._turn(0)
+        self._stop.met.set()
+        return True
 
     @property
     def is_current(self) -> bool:
@@ -140,16 +138,24 @@ class Worker:
     def _run(self) -> None:
         wait_s: float | None = None
         while True:
-            items, requests = self._collect(wait_s)
-            self._begin_slice()
-            self.asked = bool(requests)
-            wait_s = None
-            with guarded(f"run {self._name}"):
-                wait_s = self._step(items)
-            for request in requests:
-                request.met.set()
-            if any(request.stop for request in requests):
+            wait_s = self._turn(wait_s)
+            if self._stop.met.is_set() and wait_s is None:
                 return
+
+    def _turn(self, wait_s: float | None) -> float | None:
+        """Wait for something to do, do it, and return for how long to wait the next time."""
+        items, requests = self._collect(wait_s)
+        self._begin_slice()
+        self.asked = bool(requests) or self._stopped
+        wanted_s: float | None = None
+        try:
+            wanted_s = self._step(items)
+        except BaseException as error:
+            # Whatever users' code throws at us, SystemExit included: this thread is the only one we have.
+            note_fault(f"run {self._name}", error)
+        for request in requests:
+            request.met.set()
+        return wanted_s
 
     def _collect(self, wait_s: float | None) -> tuple[list[Any], list[_Request]]:
         items: list[Any] = []

@@ -31,7 +31,10 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True)
 class StreamSummary:
-    """One stream, told whole. Times are Unix times or durations in ns; absent is None, never 0."""
+    """One stream, told whole. Times are Unix times or durations in ns; absent is None, never 0.
+
+    stall_count: of all stalls; `stalls` holds the first 256 of them, and the one the stream died in.
+    """
 
     outcome: Outcome
     operation: str
@@ -59,6 +62,7 @@ class StreamSummary:
     gap_p99_ns: int | None
     gap_max_ns: int | None
     stall_threshold_ns: int
+    stall_count: int
     stalls: tuple[Stall, ...]
     wait_ns: int
     hold_ns: int | None
@@ -127,6 +131,7 @@ def summarize(
     )
     ended_ns = tally.ended_ns
     wait_ns, hold_ns, loop_blocked_ns = totals(record, tally, blocks)
+    told = stalls(record, tally, blocks)
     p50, p95, p99 = tally.gaps.percentiles(0.5, 0.95, 0.99) or (None, None, None)
     usage = tally.usage
     return StreamSummary(
@@ -146,7 +151,7 @@ def summarize(
         time_to_first_chunk_ns=_since_issued(record, tally, 0 if tally.arrivals else None),
         time_to_first_token_ns=_since_issued(record, tally, tally.first_token),
         time_to_first_answer_ns=_since_issued(record, tally, tally.first_answer),
-        hold_before_first_token_ns=tally.hold_before_first_token_ns,
+        hold_before_first_token_ns=_held_before_first_token_ns(tally),
         first_token_sequence=tally.first_token,
         chunk_count=len(tally.arrivals),
         content_chunk_count=tally.content_count,
@@ -156,7 +161,8 @@ def summarize(
         gap_p99_ns=p99,
         gap_max_ns=tally.gaps.longest_ns if tally.gaps.count else None,
         stall_threshold_ns=tally.stall_threshold_ns,
-        stalls=stalls(record, tally, blocks),
+        stall_count=tally.long_gap_count + len(told) - len(tally.long_gaps),
+        stalls=told,
         wait_ns=wait_ns,
         hold_ns=hold_ns if record.detail is Detail.FULL else None,
         loop_blocked_ns=loop_blocked_ns,
@@ -171,6 +177,10 @@ def summarize(
 
 def _since_issued(record: StreamRecord, tally: Tally, index: int | None) -> int | None:
     return None if index is None else tally.arrivals[index] - record.issued_ns
+
+
+def _held_before_first_token_ns(tally: Tally) -> int | None:
+    return None if tally.first_token is None else tally.held_before_ns(tally.first_token)
 
 
 def _finish_reasons(tally: Tally, outcome: Outcome, says_end: bool) -> tuple[str, ...]:

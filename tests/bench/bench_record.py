@@ -25,7 +25,7 @@ from _report import Row, parser, report
 
 import firsttoken
 from firsttoken._live import Request
-from firsttoken._proxy import traced_source
+from firsttoken._pending import traced_source
 from firsttoken._runtime import Runtime
 from firsttoken._settings import Settings
 
