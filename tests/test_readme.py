@@ -68,3 +68,12 @@ def test_every_setting_of_configure_is_in_the_table() -> None:
 @pytest.mark.parametrize("link", re.findall(r"`(examples/[^`]*|tests/bench/[^`]*)`", README))
 def test_every_file_that_is_named_exists(link: str) -> None:
     assert (ROOT / link).exists()
+
+
+def test_the_table_of_formats_is_made_from_the_code_and_every_row_is_green() -> None:
+    from tests.decoders.formats_table import BEGIN, END, table, unread
+
+    made = table()
+    assert README.split(BEGIN)[1].split(END)[0] == made
+    assert "✗" not in made
+    assert unread() == []
