@@ -66,8 +66,11 @@ async def record_async(record: StreamRecord, source: AsyncIterable[Any]) -> Asyn
             restore(variable, token)
 
 
-def record_sync(record: StreamRecord, source: Iterable[Any]) -> Generator[Any, None, None]:
-    """Yield every chunk of `source`, marking each in `record`."""
+def record_sync(record: StreamRecord, source: Iterable[Any]) -> Generator[Any, None, Any]:
+    """Yield every chunk of `source`, marking each in `record`; return what a generator returns."""
+    returned: list[Any] = []
+    if isgenerator(source):
+        source = _keeping_return(source, returned)
     record.begin_pulling()
     mark = record.marks.append
     variable, context = record.context_var, record.context
@@ -108,6 +111,12 @@ def record_sync(record: StreamRecord, source: Iterable[Any]) -> Generator[Any, N
     finally:
         if token is not None:
             restore(variable, token)
+    return returned[0] if returned else None
+
+
+def _keeping_return(source: Iterable[Any], returned: list[Any]) -> Generator[Any, None, None]:
+    # A `for` loop throws away what a generator returns, and it is faster than calling `next`.
+    returned.append((yield from source))
 
 
 async def _close_async(iterator: Any, error: BaseException) -> None:
