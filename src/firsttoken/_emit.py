@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from operator import itemgetter
@@ -36,13 +36,13 @@ class Finished:
 
     chunk_events: already coalesced to the configured number.
     timeline: all arrivals, packed.
-    text: the captured answer, already redacted, where the user opted in.
+    messages: the captured answer as `output_messages` makes it, where the user opted in.
     """
 
     summary: StreamSummary
     chunk_events: ChunkEvents
     timeline: str
-    text: str | None = None
+    messages: str | None = None
 
 
 def attributes_of(finished: Finished) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def attributes_of(finished: Finished) -> dict[str, Any]:
         semconv.TOKENS_PER_SECOND: summary.tokens_per_second,
         semconv.TIME_PER_OUTPUT_TOKEN: _s(summary.time_per_output_token_ns),
         semconv.TIMELINE: finished.timeline or None,
-        semconv.OUTPUT_MESSAGES: _output_messages(finished),
+        semconv.OUTPUT_MESSAGES: finished.messages,
     }
     return {key: value for key, value in told.items() if value is not None}
 
@@ -146,12 +146,11 @@ def tell(
     span.set_attributes(attributes)
     if summary.outcome.value in error_outcomes:
         span.set_status(Status(StatusCode.ERROR))
-    milestones = milestones_of(summary)
+    milestones, room = fit(milestones_of(summary), _event_limit(span))
     breathe()
     if packed:
         events: Iterator[Event] = iter(milestones)
     else:
-        milestones, room = fit(milestones, _event_limit(span))
         chunk_events = finished.chunk_events
         if 0 <= room < len(chunk_events):
             chunk_events = chunk_events.coalesced(room, breathe) if room else ChunkEvents.none()
@@ -190,23 +189,27 @@ def carrier_for(provider: TracerProvider | None) -> Carrier:
     return Carrier(export.carries(provider), export.carrying)
 
 
-_BY_SPAN: Final = Carrier("none", lambda span_id, chunk_events: nullcontext())
+def output_messages(spoken: Mapping[tuple[int, str], str], summary: StreamSummary) -> str:
+    """Return captured text as JSON, one message a choice.
 
-
-def _output_messages(finished: Finished) -> str | None:
-    """Return captured answer text as JSON.
+    spoken: by choice and part (`reasoning` or `text`).
 
     Source: GenAI conventions, gen_ai.output.messages.
     """
-    if finished.text is None:
-        return None
-    reasons = finished.summary.finish_reasons
-    message = {
-        "role": "assistant",
-        "parts": [{"type": "text", "content": finished.text}],
-        "finish_reason": reasons[0] if reasons else "",
-    }
-    return json.dumps([message], ensure_ascii=False)
+    messages = []
+    for choice in sorted({choice for choice, _ in spoken}):
+        parts = [
+            {"type": part, "content": spoken[choice, part]}
+            for part in ("reasoning", "text")
+            if (choice, part) in spoken
+        ]
+        reasons = summary.finish_reasons
+        reason = reasons[choice] if choice < len(reasons) else ""
+        messages.append({"role": "assistant", "parts": parts, "finish_reason": reason})
+    return json.dumps(messages, ensure_ascii=False)
+
+
+_BY_SPAN: Final = Carrier("none", lambda span_id, chunk_events: nullcontext())
 
 
 def _stall_event(stall: Stall) -> Event:

@@ -37,7 +37,7 @@ def fault_counts() -> dict[str, int]:
 
 
 class guarded:
-    """Keep any `Exception` raised in the block from going further.
+    """Keep whatever is raised in the block, `KeyboardInterrupt` apart, from going further.
 
     kind: what was being done, as words that follow "tried to".
     """
@@ -53,7 +53,7 @@ class guarded:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if error is None or isinstance(error, KeyboardInterrupt):
             return False
         note_fault(self._kind, error)
         return True

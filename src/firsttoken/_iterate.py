@@ -114,7 +114,7 @@ def record_sync(record: StreamRecord, source: Iterable[Any]) -> Generator[Any, N
     return returned[0] if returned else None
 
 
-def _keeping_return(source: Iterable[Any], returned: list[Any]) -> Generator[Any, None, None]:
+def _keeping_return(source: Any, returned: list[Any]) -> Generator[Any, None, None]:
     # A `for` loop throws away what a generator returns, and it is faster than calling `next`.
     returned.append((yield from source))
 

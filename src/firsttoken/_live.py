@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, TracerProvider
 from firsttoken import semconv
 from firsttoken._chunk_events import ChunkEvents
 from firsttoken._clock import NS_PER_S, monotonic_ns
-from firsttoken._emit import Finished
+from firsttoken._emit import Finished, output_messages
 from firsttoken._guard import guarded, note_fault
 from firsttoken._record import StreamRecord
 from firsttoken._settings import Settings
@@ -75,7 +75,6 @@ class LiveStream:
         "_blocks",
         "_decoder",
         "_lock",
-        "_settings",
         "_settled",
         "concluded",
         "finished",
@@ -85,6 +84,7 @@ class LiveStream:
         "provider",
         "record",
         "request",
+        "settings",
         "span",
         "tally",
     )
@@ -111,7 +111,7 @@ class LiveStream:
         self._blocks: Callable[[int, int], list[Block]] = _none
         self._decoder: Decoder | None = None
         self._lock = threading.Lock()
-        self._settings = settings
+        self.settings = settings
 
     def watch_loop(
         self,
@@ -189,7 +189,9 @@ class LiveStream:
             deltas = self._decoder.feed(chunk)
             if deltas:
                 self.tally.read(index, deltas)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self.tally.undecoded_count += 1
             note_fault("decode a chunk", error)
         done = self.request.done
@@ -198,7 +200,9 @@ class LiveStream:
         try:
             if done(chunk):
                 self.tally.note_done(index, "done")
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             note_fault("ask `done` about a chunk", error)
 
     def _lingers(self) -> bool:
@@ -232,22 +236,24 @@ class LiveStream:
             operation=request.operation,
             provider=request.provider or (decoder.provider if decoder else None),
             model=request.model,
-            says_end=decoder is not None and (decoder.has_done or decoder.has_finish),
+            has_done=decoder is not None and decoder.has_done,
+            has_finish=decoder is not None and decoder.has_finish,
             blocks=self._blocks(record.issued_ns, tally.ended_ns),
         )
         breathe()
         timeline = encode_timeline(tally.arrivals, record.issued_ns, breathe)
-        return Finished(summary, self._chunk_events(breathe), timeline, self._captured_text())
+        return Finished(summary, self._chunk_events(breathe), timeline, self._messages(summary))
 
-    def _captured_text(self) -> str | None:
+    def _messages(self, summary: StreamSummary) -> str | None:
         """Return the captured answer for the span; None if there is none, or it could not be redacted."""
-        if not self._settings.captures_on_span or self.tally.captured is None:
+        spoken = self.tally.spoken
+        if not self.settings.captures_on_span or not spoken:
             return None
-        (text,) = self._redacted(["".join(self.tally.captured)]) or (None,)
-        return text
+        texts = self._redacted(["".join(pieces) for pieces in spoken.values()])
+        return None if texts is None else output_messages(dict(zip(spoken, texts, strict=True)), summary)
 
     def _redacted(self, texts: list[str]) -> list[str] | None:
-        redact = self._settings.redact
+        redact = self.settings.redact
         if redact is None:
             return texts
         with guarded("redact captured text"):
@@ -256,9 +262,9 @@ class LiveStream:
 
     def _chunk_events(self, breathe: Breathe) -> ChunkEvents:
         texts = None
-        if self._settings.captures_on_events and self.tally.captured is not None:
+        if self.settings.captures_on_events and self.tally.captured is not None:
             texts = self._redacted(self.tally.captured)
-        events = ChunkEvents(self.tally.arrivals, texts=texts).coalesced(self._settings.max_events, breathe)
+        events = ChunkEvents(self.tally.arrivals, texts=texts).coalesced(self.settings.max_events, breathe)
         offset_ns = self.record.wall_offset_ns
         shifted = array("q", [time_ns + offset_ns for time_ns in events.times_ns])
         return ChunkEvents(shifted, events.sequences, events.gaps_ns, events.counts, events.texts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from firsttoken._iterate import record_async, record_sync
@@ -38,6 +39,13 @@ class PendingStream(TracedStream):
             record.arrived(source)
             record.end(None)
             return source
+
+    @contextmanager
+    def _self_opening(self) -> Iterator[None]:
+        """Count the block as part of the request, its time included: before it there was no response."""
+        with super()._self_opening():
+            yield
+        self._self_live.record.ready()
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._self_awaited().__await__()
@@ -102,6 +110,31 @@ class PendingCoroutine(PendingStream):
             self._self_coroutine.close()
 
 
+class AwaitableStream(AsyncTracedStream):
+    """An async iterable that may also be awaited first."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._self_awaited().__await__()
+
+    async def _self_awaited(self) -> Any:
+        with self._self_opening():
+            source = await self.__wrapped__
+        return (
+            self
+            if source is self.__wrapped__
+            else type(self)(source, self._self_live, self._self_start_span)
+        )
+
+
+class TwoWayStream(AsyncTracedStream):
+    """An iterable of both kinds, such as a body of bytes: whoever iterates decides."""
+
+    def __iter__(self) -> Iterator[Any]:
+        generator = record_sync(self._self_live.record, self.__wrapped__)
+        self._self_live.record.end_when_dropped(generator)
+        return generator
+
+
 async def open_async(source: Any) -> AsyncGenerator[Any, None]:
     """Await or enter `source` at the first pull, then yield what it holds; close what was iterated."""
     if inspect.isawaitable(source):
@@ -150,15 +183,23 @@ def _is_iterable(source: Any) -> bool:
     return hasattr(source, "__iter__") and not isinstance(source, str | bytes | bytearray | dict)
 
 
-def _is_pending(source: Any) -> bool:
-    return inspect.isawaitable(source) or hasattr(source, "__aenter__") or hasattr(source, "__enter__")
+def _has(source: Any, *methods: str) -> bool:
+    return all(hasattr(source, method) for method in methods)
+
+
+def _is_entered(source: Any) -> bool:
+    return hasattr(source, "__aenter__") or hasattr(source, "__enter__")
 
 
 _PROXIES: tuple[tuple[Callable[[Any], bool], Callable[[Any, LiveStream, StartSpan], TracedStream]], ...] = (
     (inspect.isasyncgen, AsyncTracedGenerator),
     (inspect.isgenerator, SyncTracedGenerator),
-    (lambda source: hasattr(source, "__aiter__"), AsyncTracedStream),
-    (_is_iterable, SyncTracedStream),
+    (lambda source: _has(source, "__aiter__", "__await__"), AwaitableStream),
+    (lambda source: _has(source, "__aiter__", "__iter__"), TwoWayStream),
+    (lambda source: _has(source, "__aiter__"), AsyncTracedStream),
     (inspect.iscoroutine, PendingCoroutine),
-    (_is_pending, PendingStream),
+    # Before the iterables: futures and tasks have an `__iter__`, from the days of `yield from`.
+    (inspect.isawaitable, PendingStream),
+    (_is_iterable, SyncTracedStream),
+    (_is_entered, PendingStream),
 )

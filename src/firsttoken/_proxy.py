@@ -71,7 +71,7 @@ class TracedStream(BaseObjectProxy):
 
     @contextmanager
     def _self_opening(self) -> Iterator[None]:
-        """Count the block as part of the request: its time, its failure, the spans it makes."""
+        """Count the block as part of the request: its failure, and the spans it makes."""
         record = self._self_live.record
         record.begin()
         try:
@@ -80,7 +80,6 @@ class TracedStream(BaseObjectProxy):
         except BaseException as error:
             record.end(error)
             raise
-        record.ready()
 
 
 class AsyncTracedStream(TracedStream):

@@ -54,6 +54,8 @@ class Runtime:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._tracers: weakref.WeakKeyDictionary[TracerProvider, Tracer] = weakref.WeakKeyDictionary()
+        self._span_lock = threading.Lock()
+        self._refused = 0
         self._live: dict[int, LiveStream] = {}
         self._settling: list[LiveStream] = []
         self._sweep_due_ns = 0
@@ -95,29 +97,38 @@ class Runtime:
 
     def start_span(self, live: LiveStream) -> Span:
         """Return the stream's span; it starts at its first pull, or when somebody asks for its ids."""
-        if live.span is None:
-            request, record = live.request, live.record
-            is_call = request.operation in semconv.INFERENCE_OPERATIONS
-            live.provider = request.tracer_provider or self._tracer_provider or trace.get_tracer_provider()
-            live.span = self._tracer(live.provider).start_span(
-                request.span_name,
-                context=request.parent,
-                kind=SpanKind.CLIENT if is_call else SpanKind.INTERNAL,
-                attributes=request.start_attributes,
-                start_time=record.issued_ns + record.wall_offset_ns,
-            )
-        return live.span
+        # Two threads may ask at once: one for the ids, one for the first chunk.
+        with self._span_lock:
+            if live.span is None:
+                live.span = trace.INVALID_SPAN
+                with guarded("start a span"):
+                    live.span = self._new_span(live)
+            return live.span
+
+    def _new_span(self, live: LiveStream) -> Span:
+        request, record = live.request, live.record
+        is_call = request.operation in semconv.INFERENCE_OPERATIONS
+        live.provider = request.tracer_provider or self._tracer_provider or trace.get_tracer_provider()
+        return self._tracer(live.provider).start_span(
+            request.span_name,
+            context=request.parent,
+            kind=SpanKind.CLIENT if is_call else SpanKind.INTERNAL,
+            attributes=request.start_attributes,
+            start_time=record.issued_ns + record.wall_offset_ns,
+        )
 
     def _begin(self, live: LiveStream) -> None:
         record = live.record
+        if not self._thinker.accepts:
+            # Nobody would take the marks away: better no record than one that grows for ever.
+            self._refused += 1
+            return
         span = self.start_span(live)
         recording = span.is_recording()
-        if not recording and not self.settings.measure_unsampled:
+        if not recording and not live.settings.measure_unsampled:
             return
-        if not self._thinker.put(live):
-            # Nobody would take the marks away: better no record than one that grows for ever.
-            return
-        if recording and self.settings.record == "full":
+        self._thinker.put(live)
+        if recording and live.settings.record == "full":
             record.context = inference_context(span, live.request.parent, live.request.operation, live)
             record.detail = Detail.FULL
         else:
@@ -199,7 +210,7 @@ class Runtime:
     @property
     def dropped(self) -> int:
         """How many streams could not be told because a queue was full or the runtime shut down."""
-        return self._thinker.dropped + self._teller.dropped
+        return self._refused + self._thinker.dropped + self._teller.dropped
 
     # --- on the thinker thread ---------------------------------------------------------------------
 
@@ -259,7 +270,7 @@ class Runtime:
         export = carrier_for(live.provider)
         with guarded("put a stream on its span"):
             span.set_attributes(live.learned)
-            errors = self.settings.error_outcomes
+            errors = live.settings.error_outcomes
             told = tell(span, finished, packed=export.all, error_outcomes=errors, breathe=breathe)
         # Whatever went wrong before: a span that is not ended is a stream that never was.
         with guarded("end a span"), export.carrying(span, finished.chunk_events):
@@ -277,6 +288,7 @@ class Runtime:
 
     def _forget_the_parent(self) -> None:
         """Begin anew in a forked child: the streams that live are the parent's to tell."""
+        self._span_lock = threading.Lock()
         self._live.clear()
         self._settling.clear()
 

@@ -35,6 +35,7 @@ class Settings:
     measure_unsampled: record and measure streams whose span is not sampled.
 
     Raises: ConfigError: if a value is not allowed; the message names the ones that are.
+    Raises: TypeError: if `redact` is no function.
     """
 
     record: Literal["full", "arrivals"] = "full"
@@ -54,11 +55,15 @@ class Settings:
         one_of("metric_names", self.metric_names, METRIC_NAMES)
         for outcome in self.error_outcomes:
             one_of("error_outcomes", outcome, ERROR_OUTCOMES)
-        if not isinstance(self.max_events, int) or self.max_events < 1:
+        if type(self.max_events) is not int or self.max_events < 1:
             raise ConfigError(f"max_events is a whole number of at least 1, not {self.max_events!r}")
         positive("stall_threshold_s", self.stall_threshold_s)
         if self.block_threshold_s is not None:
             positive("block_threshold_s", self.block_threshold_s)
+            if not 0.001 <= self.block_threshold_s <= 60:
+                raise ConfigError(f"block_threshold_s is from 0.001 to 60, not {self.block_threshold_s!r}")
+        if self.redact is not None and not callable(self.redact):
+            raise TypeError(f"redact is a function or None, not {type(self.redact).__qualname__}")
 
     @property
     def captures_on_span(self) -> bool:

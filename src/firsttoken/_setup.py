@@ -68,6 +68,12 @@ def configure(
     Raises: ConfigError: if a value is not allowed; the message names the ones that are.
     Raises: TypeError: if a provider or exporter is not one.
     """
+    if isinstance(user_paths, str | bytes):
+        raise TypeError("user_paths is several paths, not one: write (path,)")
+    if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
+        raise TypeError(
+            f"meter_provider is a MeterProvider or None, not {type(meter_provider).__qualname__}"
+        )
     settings = Settings(
         record=record,  # type: ignore[arg-type]  # checked by Settings, which names the allowed values
         capture_content=capture_mode(capture_content),

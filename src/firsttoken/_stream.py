@@ -152,6 +152,8 @@ def traced(function: Any = None, /, **options: Any) -> Any:
         operation = options.get("operation", "chat")
         options["name"] = f"{operation} {getattr(function, '__name__', 'stream')}"
     _check_options(options)
+    if hasattr(options.get("decoder"), "feed"):
+        raise ConfigError("traced makes many streams: decoder is a function that makes a decoder, not one")
 
     async def awaited(stream: Awaitable[Any]) -> Any:
         return await stream

@@ -17,13 +17,13 @@ from firsttoken.decoders import (
     Done,
     Finish,
     Identity,
+    KeepAlive,
     Reasoning,
     Refusal,
     StreamError,
     Text,
     ToolCall,
     ToolPlan,
-    Undecoded,
     Usage,
 )
 
@@ -46,6 +46,7 @@ class Tally:
 
     __slots__ = (
         "_captured_size",
+        "_held_ns",
         "_record",
         "_rest",
         "arrivals",
@@ -64,6 +65,7 @@ class Tally:
         "long_gap_count",
         "long_gaps",
         "resumes",
+        "spoken",
         "stall_threshold_ns",
         "undecoded_count",
         "usage",
@@ -73,10 +75,13 @@ class Tally:
         self._record = record
         self._rest: list[int] = []
         self._captured_size = 0
+        self._held_ns = 0
         self.stall_threshold_ns = stall_threshold_ns
         self.arrivals: array[int] = array("q")
         self.resumes: array[int] = array("q")
         self.captured: list[str] | None = [] if capture else None
+        #: What was captured, by choice and by part of the message: `text` or `reasoning`.
+        self.spoken: dict[tuple[int, str], list[str]] = {}
         self.choices: set[int] = set()
         self.content_count = 0
         self.done: str | None = None
@@ -114,7 +119,9 @@ class Tally:
         self._rest = [arrivals.pop()] if len(arrivals) > len(chunks) else []
         self.arrivals.extend(arrivals)
         if full:
+            paired = len(self.resumes) - begin
             self.resumes.extend(marks[begin + 2 :: step])
+            self._held_ns += sum(self.resumes[paired:]) - sum(self.arrivals[paired : len(self.resumes)])
         if self.captured is not None:
             self.captured.extend([""] * len(chunks))
         return first, chunks
@@ -140,6 +147,8 @@ class Tally:
         self._captured_size += len(delta.text)
         if self._captured_size <= MAX_CAPTURED:
             self.captured[index] += delta.text
+            part = "reasoning" if type(delta) is Reasoning else "text"
+            self.spoken.setdefault((delta.choice, part), []).append(delta.text)
 
     def _note_content(self, index: int, answer: bool) -> None:
         if self.first_token is None:
@@ -169,7 +178,8 @@ class Tally:
             self.note_done(index, delta.marker)
         elif isinstance(delta, StreamError):
             self.error = self.error or delta
-        elif isinstance(delta, Undecoded):
+        elif not isinstance(delta, KeepAlive):
+            # `Undecoded`, or whatever else a decoder of the user's own returns.
             self.undecoded_count += 1
 
     def note_done(self, index: int, marker: str) -> None:
@@ -193,9 +203,15 @@ class Tally:
 
     def held_before_ns(self, index: int) -> int:
         """Return how long the consumer, not the source, kept the chunk at `index` from coming (ns)."""
-        held = min(index, len(self.resumes))
         late_ns = self.pulled_ns - self._record.ready_ns
-        return late_ns + sum(self.resumes[:held]) - sum(self.arrivals[:held])
+        paired = len(self.resumes)
+        if 2 * index < paired:
+            return late_ns + self._held_ns_in(0, index)
+        # From the total, so that the end of a stream of a million chunks is not a million additions.
+        return late_ns + self._held_ns - self._held_ns_in(index, paired)
+
+    def _held_ns_in(self, begin: int, end: int) -> int:
+        return sum(self.resumes[begin:end]) - sum(self.arrivals[begin : min(end, len(self.resumes))])
 
     @property
     def said_end(self) -> bool:

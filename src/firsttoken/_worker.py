@@ -21,6 +21,7 @@ from firsttoken._guard import note_fault
 
 SLICE_NS: Final = 100_000
 NAP_NS: Final = 200_000
+_AFTER_FAULT_S: Final = 0.1
 
 Step = Callable[[list[Any]], "float | None"]
 
@@ -51,6 +52,7 @@ class Worker:
         self._name = name
         self._step = step
         self._capacity = capacity
+        self._stopped = False
         self._reset()
         _workers.add(self)
 
@@ -59,8 +61,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
         self._slice_ends_ns = 0
-        self._hurried = False
-        self._stopped = False
+        self._hurried = self._stopped
         self._stop = _Request()
         self.asked = False
         self.dropped = 0
@@ -70,13 +71,18 @@ class Worker:
 
         Never blocks and may be called from anywhere, a weakref callback or `__del__` included.
         """
-        if self._stopped or self._inbox.qsize() >= self._capacity:
+        if not self.accepts:
             self.dropped += 1
             return False
         self._inbox.put(item)
         if self._thread is None:
             self._start()
         return True
+
+    @property
+    def accepts(self) -> bool:
+        """Whether `put` would take an item now."""
+        return not self._stopped and self._inbox.qsize() < self._capacity
 
     def breathe(self) -> None:
         """Give the GIL away if this slice is over; called by the step, often."""
@@ -124,16 +130,19 @@ class Worker:
         return request.met.wait(max(0.0, timeout_s))
 
     def _start(self) -> None:
-        with self._start_lock:
-            if self._thread is not None:
-                return
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread = thread
-            try:
-                thread.start()
-            except RuntimeError:
-                # The interpreter is going down and refuses threads; `stop` will report what is left.
-                self._thread = None
+        # Who does not get the lock need not wait: whoever has it starts the thread, perhaps this very
+        # thread, interrupted by a callback of the garbage collector.
+        if not self._start_lock.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+        except RuntimeError:
+            # The interpreter is going down and refuses threads; `stop` will report what is left.
+            self._thread = None
+        finally:
+            self._start_lock.release()
 
     def _run(self) -> None:
         wait_s: float | None = None
@@ -147,7 +156,7 @@ class Worker:
         items, requests = self._collect(wait_s)
         self._begin_slice()
         self.asked = bool(requests) or self._stopped
-        wanted_s: float | None = None
+        wanted_s: float | None = _AFTER_FAULT_S
         try:
             wanted_s = self._step(items)
         except BaseException as error:

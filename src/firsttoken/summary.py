@@ -114,19 +114,20 @@ def summarize(
     operation: str,
     provider: str | None = None,
     model: str | None = None,
-    says_end: bool = False,
+    has_done: bool = False,
+    has_finish: bool = False,
     blocks: Sequence[Block] = (),
 ) -> StreamSummary:
     """Tell a stream that ended, or is to be told as if it had.
 
     operation, provider, model: what the caller said the request was.
-    says_end: the format ends with a done event or a finish reason when it ends well.
+    has_done, has_finish: when it ends well, the format ends with a done event; has finish reasons.
     blocks: stretches in which the stream's event loop was held, in monotonic time.
     """
     outcome = outcome_of(
         record.ending,
         said_end=tally.said_end,
-        says_end=says_end and tally.said_anything,
+        says_end=(has_done or has_finish) and tally.said_anything,
         said_error=tally.error is not None,
     )
     ended_ns = tally.ended_ns
@@ -141,7 +142,7 @@ def summarize(
         request_model=model,
         response_model=tally.identity.model,
         response_id=tally.identity.id,
-        finish_reasons=_finish_reasons(tally, outcome, says_end),
+        finish_reasons=_finish_reasons(tally, outcome, has_finish),
         error_type=_error_type(record, tally),
         error_message=tally.error.message if tally.error else None,
         done_marker=tally.done,
@@ -183,12 +184,12 @@ def _held_before_first_token_ns(tally: Tally) -> int | None:
     return None if tally.first_token is None else tally.held_before_ns(tally.first_token)
 
 
-def _finish_reasons(tally: Tally, outcome: Outcome, says_end: bool) -> tuple[str, ...]:
+def _finish_reasons(tally: Tally, outcome: Outcome, has_finish: bool) -> tuple[str, ...]:
     """Return a reason per choice, in order; `error` where one was due and never came.
 
     Source: GenAI conventions, gen_ai.response.finish_reasons.
     """
-    if outcome is Outcome.COMPLETED or not says_end:
+    if outcome is Outcome.COMPLETED or not has_finish:
         return tuple(reason for _, reason in sorted(tally.finishes.items()))
     due = sorted(tally.choices | tally.finishes.keys()) or [0]
     return tuple(tally.finishes.get(choice, "error") for choice in due)
