@@ -32,6 +32,9 @@ LINGER_NS: Final = 50_000_000
 #: How long an ended stream waits for the news whether its event loop was blocked.
 SETTLE_NS: Final = 250_000_000
 
+#: Bytes are decoded in pieces of this size: a bigger one would hold the GIL for over a millisecond.
+LONGEST_BYTES: Final = 65_536
+
 Breathe = Callable[[], None]
 
 
@@ -179,10 +182,17 @@ class LiveStream:
     def _take_in(self, breathe: Breathe) -> None:
         first, chunks = self.tally.take(self.record.take())
         for index, chunk in enumerate(chunks, first):
-            self._read(index, chunk)
+            if type(chunk) is bytes and len(chunk) > LONGEST_BYTES:
+                for begin in range(0, len(chunk), LONGEST_BYTES):
+                    self._decode(index, chunk[begin : begin + LONGEST_BYTES])
+                    breathe()
+            else:
+                self._decode(index, chunk)
+            if self.request.done is not None:
+                self._ask_done(index, chunk)
             breathe()
 
-    def _read(self, index: int, chunk: Any) -> None:
+    def _decode(self, index: int, chunk: Any) -> None:
         try:
             if self._decoder is None:
                 self._decoder = self.request.decoder()
@@ -194,9 +204,10 @@ class LiveStream:
         except BaseException as error:
             self.tally.undecoded_count += 1
             note_fault("decode a chunk", error)
+
+    def _ask_done(self, index: int, chunk: Any) -> None:
         done = self.request.done
-        if done is None:
-            return
+        assert done is not None
         try:
             if done(chunk):
                 self.tally.note_done(index, "done")

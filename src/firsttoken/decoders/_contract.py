@@ -14,24 +14,36 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from firsttoken.decoders._delta import Delta
+from firsttoken.decoders._delta import Delta, KeepAlive, Undecoded
 
 
 class WireEvent(Struct, frozen=True, gc=False):
-    """One event as framed on the wire: its name (`None` where the framing has none) and its payload."""
+    """One event as framed on the wire: its name (`None` where the framing has none) and its payload.
+
+    dispatched: false for what the framing's own rules do not count as an event, though a format may
+        read something in it: an SSE event with a name and no data, or one cut off by the end of the stream.
+    failure: true for an exception or error frame of `application/vnd.amazon.eventstream`; `name` then
+        is the exception's type or the error's code.
+    """
 
     data: bytes
     name: str | None = None
+    dispatched: bool = True
+    failure: bool = False
+
+
+Framed = WireEvent | KeepAlive | Undecoded
+"""What a framing tells: wire events, comments (`KeepAlive`), and what it had to give up (`Undecoded`)."""
 
 
 class Framing(Protocol):
     """Cuts a byte stream, split anywhere, into wire events. No I/O, no clock."""
 
-    def feed(self, data: bytes) -> Sequence[WireEvent]:
+    def feed(self, data: bytes) -> Sequence[Framed]:
         """Return the wire events that `data` completes."""
         ...
 
-    def flush(self) -> Sequence[WireEvent]:
+    def flush(self) -> Sequence[Framed]:
         """Return what the end of the stream completes; called once, after the last `feed`."""
         ...
 

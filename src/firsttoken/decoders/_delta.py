@@ -6,13 +6,17 @@ send them; nothing here is ever estimated.
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any
 
 from msgspec import Struct
 
 
 class Text(Struct, frozen=True, gc=False):
-    """Answer text of one choice."""
+    """Answer text of one choice.
+
+    `text` is empty only where content came whose wording is not known (audio, an object of an unknown
+    type): it counts as content all the same. A format never makes one of an empty string on the wire.
+    """
 
     text: str
     choice: int = 0
@@ -109,17 +113,17 @@ class Undecoded(Struct, frozen=True, gc=False):
     reason: str
 
 
-Delta = Union[
-    Text,
-    Reasoning,
-    Refusal,
-    ToolPlan,
-    ToolCall,
-    Usage,
-    Finish,
-    Identity,
-    Done,
-    StreamError,
-    KeepAlive,
-    Undecoded,
-]
+Delta = (
+    Text
+    | Reasoning
+    | Refusal
+    | ToolPlan
+    | ToolCall
+    | Usage
+    | Finish
+    | Identity
+    | Done
+    | StreamError
+    | KeepAlive
+    | Undecoded
+)
