@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import firsttoken
+from firsttoken import _iterate, _live, _record
+from firsttoken._runtime import Runtime
+from firsttoken._settings import Settings
+
+from .scenes import ManualClock
 
 BACKENDS: list[Any] = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
@@ -20,6 +26,14 @@ BACKENDS: list[Any] = [
 ]
 if sys.platform != "win32":
     BACKENDS.insert(1, pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported out of garbage collections: the exits need many, and so they are cheap."""
+    import hypothesis  # noqa: F401  # it looks for referrers, and finds none among what is frozen
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=BACKENDS)
@@ -49,8 +63,27 @@ def traces() -> Traces:
     return Traces()
 
 
+@pytest.fixture
+def runtime(traces: Traces) -> Iterator[Runtime]:
+    """Return a runtime that tells to `traces` and watches no event loop."""
+    runtime = Runtime(Settings(block_threshold_s=None), tracer_provider=traces.provider)
+    yield runtime
+    runtime.shutdown(10)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    """Put a manual clock where the loop writes down times, and where they are compared with now."""
+    clock = ManualClock()
+    for module in (_record, _iterate, _live):
+        monkeypatch.setattr(module, "monotonic_ns", clock)
+    return clock
+
+
 @pytest.fixture(autouse=True)
 def _no_context_leak(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     with caplog.at_level(logging.WARNING):
         yield
-    assert "Failed to detach context" not in caplog.text
+    # `caplog.text` has only what was logged since the test returned.
+    logged = [record.getMessage() for when in ("setup", "call") for record in caplog.get_records(when)]
+    assert not any("Failed to detach context" in line for line in [*logged, caplog.text])

@@ -60,7 +60,9 @@ def sampled(*weighted: tuple[Stack, int]) -> Samples:
         (OURS, Origin.OURS),
     ],
 )
-def test_a_file_is_the_users_unless_it_is_installed_generated_standard_or_ours(file: str, whose: Origin) -> None:
+def test_a_file_is_the_users_unless_it_is_installed_generated_standard_or_ours(
+    file: str, whose: Origin
+) -> None:
     assert origin(file) is whose
 
 
@@ -153,7 +155,9 @@ def test_samples_keep_a_bounded_number_of_stacks_and_all_of_the_time() -> None:
 
 
 def test_a_stop_in_a_debugger_is_noticed_until_the_samples_are_cleared() -> None:
-    samples = sampled(((Frame(os.path.join(STDLIB, "pdb.py"), 1, "interaction"), HANDLER), 10), ((HANDLER,), 5))
+    samples = sampled(
+        ((Frame(os.path.join(STDLIB, "pdb.py"), 1, "interaction"), HANDLER), 10), ((HANDLER,), 5)
+    )
     assert samples.debugged
     samples.clear()
     assert not samples.debugged
@@ -184,7 +188,9 @@ def test_a_block_starts_between_the_last_sign_of_life_and_the_silence(
     alive_ns: int, after_ns: int, silence_ns: int, cpu_ns: int | None
 ) -> None:
     silent_ns = alive_ns + after_ns
-    started_ns = estimate_start(silent_ns + silence_ns, alive_ns=alive_ns, silent_ns=silent_ns, cpu_ns=cpu_ns)
+    started_ns = estimate_start(
+        silent_ns + silence_ns, alive_ns=alive_ns, silent_ns=silent_ns, cpu_ns=cpu_ns
+    )
     assert alive_ns <= started_ns <= silent_ns
 
 

@@ -57,7 +57,9 @@ def test_no_stack_is_captured_of_a_thread_that_is_gone() -> None:
     assert capture(thread_frames().get(-1)) == ()
 
 
-MAIN, RUN, TASK, LINE = (Frame("/app/m.py", n, name) for n, name in enumerate(("main", "run", "task", "line")))
+MAIN, RUN, TASK, LINE = (
+    Frame("/app/m.py", n, name) for n, name in enumerate(("main", "run", "task", "line"))
+)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,12 @@ def test_a_thread_that_does_not_exist_has_no_run_delay() -> None:
 
 
 LATE_NS = 100_000_000
-NOTHING = {"gil_waits": 1, "switch_interval_ns": 5_000_000, "process_cpu_ns": 100_000, "run_delay_ns": 50_000}
+NOTHING = {
+    "gil_waits": 1,
+    "switch_interval_ns": 5_000_000,
+    "process_cpu_ns": 100_000,
+    "run_delay_ns": 50_000,
+}
 
 
 @pytest.mark.parametrize(
@@ -229,7 +236,9 @@ def test_run_delay_is_read_once_a_second_as_that_gives_up_the_interpreter(
     assert len(reads) == 2
 
 
-@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="no processor clock of other threads")
+@pytest.mark.skipif(
+    not hasattr(time, "pthread_getcpuclockid"), reason="no processor clock of other threads"
+)
 def test_the_thread_that_computed_is_the_busiest() -> None:
     clocks = ThreadClocks()
     clocks.expect()

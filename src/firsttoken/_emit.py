@@ -189,10 +189,11 @@ def carrier_for(provider: TracerProvider | None) -> Carrier:
     return Carrier(export.carries(provider), export.carrying)
 
 
-def output_messages(spoken: Mapping[tuple[int, str], str], summary: StreamSummary) -> str:
+def output_messages(spoken: Mapping[tuple[int, str], str], finishes: Mapping[int, str]) -> str:
     """Return captured text as JSON, one message a choice.
 
     spoken: by choice and part (`reasoning` or `text`).
+    finishes: the finish reasons, by choice.
 
     Source: GenAI conventions, gen_ai.output.messages.
     """
@@ -203,9 +204,7 @@ def output_messages(spoken: Mapping[tuple[int, str], str], summary: StreamSummar
             for part in ("reasoning", "text")
             if (choice, part) in spoken
         ]
-        reasons = summary.finish_reasons
-        reason = reasons[choice] if choice < len(reasons) else ""
-        messages.append({"role": "assistant", "parts": parts, "finish_reason": reason})
+        messages.append({"role": "assistant", "parts": parts, "finish_reason": finishes.get(choice, "")})
     return json.dumps(messages, ensure_ascii=False)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from contextlib import suppress
+from threading import current_thread, main_thread
 from types import TracebackType
 
 logger = logging.getLogger("firsttoken")
@@ -22,13 +24,25 @@ def note_fault(kind: str, error: BaseException) -> None:
     """
     _counts[kind] += 1
     if _counts[kind] == 1:
-        logger.warning(
-            "firsttoken: internal fault while it tried to %s: %s (the stream is not affected; "
-            "further faults of this kind are counted, not logged)",
-            kind,
-            type(error).__qualname__,
-            exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
-        )
+        # A filter or handler of the user's may raise as well.
+        with suppress(Exception):
+            logger.warning(
+                "firsttoken: internal fault while it tried to %s: %s (the stream is not affected; "
+                "further faults of this kind are counted, not logged)",
+                kind,
+                type(error).__qualname__,
+                exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+            )
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether `error` is to be kept inside.
+
+    On the main thread an exit is none: a signal handler that asks for one may run at any line.
+    """
+    if isinstance(error, Exception):
+        return True
+    return not isinstance(error, KeyboardInterrupt) and current_thread() is not main_thread()
 
 
 def fault_counts() -> dict[str, int]:
@@ -37,7 +51,7 @@ def fault_counts() -> dict[str, int]:
 
 
 class guarded:
-    """Keep whatever is raised in the block, `KeyboardInterrupt` apart, from going further.
+    """Keep the faults raised in the block (see `is_fault`) from going further.
 
     kind: what was being done, as words that follow "tried to".
     """
@@ -53,7 +67,7 @@ class guarded:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or isinstance(error, KeyboardInterrupt):
+        if error is None or not is_fault(error):
             return False
         note_fault(self._kind, error)
         return True

@@ -26,23 +26,23 @@ async def record_async(record: StreamRecord, source: AsyncIterable[Any]) -> Asyn
     """Yield every chunk of `source`, marking each in `record`."""
     record.begin_pulling()
     mark = record.marks.append
-    variable, context = record.context_var, record.context
+    variable = record.context_var
     enter, current, leave = variable.set, variable.get, variable.reset
     token: Token[Any] | None = None
     iterator = None
     try:
         if record.detail is Detail.FULL:
-            token = enter(context)
+            token = enter(record.context)
             iterator = aiter(source)
             async for chunk in iterator:
-                context = current()
+                record.context = current()
                 leave(token)
                 token = None
                 mark(monotonic_ns())
                 mark(chunk)
                 yield chunk
                 mark(monotonic_ns())
-                token = enter(context)
+                token = enter(record.context)
         elif record.detail is Detail.ARRIVALS:
             iterator = aiter(source)
             async for chunk in iterator:
@@ -55,8 +55,8 @@ async def record_async(record: StreamRecord, source: AsyncIterable[Any]) -> Asyn
                 yield chunk
     except BaseException as error:
         record.end(error)
-        if token is None and context is not None:
-            token = enter(context)
+        if token is None and record.context is not None:
+            token = enter(record.context)
         await _close_async(iterator, error)
         raise
     else:
@@ -73,23 +73,23 @@ def record_sync(record: StreamRecord, source: Iterable[Any]) -> Generator[Any, N
         source = _keeping_return(source, returned)
     record.begin_pulling()
     mark = record.marks.append
-    variable, context = record.context_var, record.context
+    variable = record.context_var
     enter, current, leave = variable.set, variable.get, variable.reset
     token: Token[Any] | None = None
     iterator = None
     try:
         if record.detail is Detail.FULL:
-            token = enter(context)
+            token = enter(record.context)
             iterator = iter(source)
             for chunk in iterator:
-                context = current()
+                record.context = current()
                 leave(token)
                 token = None
                 mark(monotonic_ns())
                 mark(chunk)
                 yield chunk
                 mark(monotonic_ns())
-                token = enter(context)
+                token = enter(record.context)
         elif record.detail is Detail.ARRIVALS:
             iterator = iter(source)
             for chunk in iterator:
@@ -102,8 +102,8 @@ def record_sync(record: StreamRecord, source: Iterable[Any]) -> Generator[Any, N
                 yield chunk
     except BaseException as error:
         record.end(error)
-        if token is None and context is not None:
-            token = enter(context)
+        if token is None and record.context is not None:
+            token = enter(record.context)
         _close_sync(iterator, error)
         raise
     else:

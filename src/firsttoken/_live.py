@@ -1,7 +1,7 @@
 """One traced stream, from its first pull until it is told. Floor 4 (wrap).
 
 `begin` runs on the user's thread, once. Everything else runs on the thinker thread, or on the thread of
-somebody who asks for the summary early; a lock keeps the two apart, and the event loop never takes it.
+somebody who asks for the summary early; a lock keeps the two apart, and recording never takes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from firsttoken import semconv
 from firsttoken._chunk_events import ChunkEvents
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._emit import Finished, output_messages
-from firsttoken._guard import guarded, note_fault
+from firsttoken._guard import guarded, is_fault, note_fault
 from firsttoken._record import StreamRecord
 from firsttoken._settings import Settings
 from firsttoken._tally import Tally
@@ -199,9 +199,9 @@ class LiveStream:
             deltas = self._decoder.feed(chunk)
             if deltas:
                 self.tally.read(index, deltas)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if not is_fault(error):
+                raise
             self.tally.undecoded_count += 1
             note_fault("decode a chunk", error)
 
@@ -211,9 +211,9 @@ class LiveStream:
         try:
             if done(chunk):
                 self.tally.note_done(index, "done")
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if not is_fault(error):
+                raise
             note_fault("ask `done` about a chunk", error)
 
     def _lingers(self) -> bool:
@@ -253,15 +253,15 @@ class LiveStream:
         )
         breathe()
         timeline = encode_timeline(tally.arrivals, record.issued_ns, breathe)
-        return Finished(summary, self._chunk_events(breathe), timeline, self._messages(summary))
+        return Finished(summary, self._chunk_events(breathe), timeline, self._messages())
 
-    def _messages(self, summary: StreamSummary) -> str | None:
+    def _messages(self) -> str | None:
         """Return the captured answer for the span; None if there is none, or it could not be redacted."""
         spoken = self.tally.spoken
         if not self.settings.captures_on_span or not spoken:
             return None
         texts = self._redacted(["".join(pieces) for pieces in spoken.values()])
-        return None if texts is None else output_messages(dict(zip(spoken, texts, strict=True)), summary)
+        return None if texts is None else output_messages(dict(zip(spoken, texts, strict=True)), self.tally.finishes)
 
     def _redacted(self, texts: list[str]) -> list[str] | None:
         redact = self.settings.redact

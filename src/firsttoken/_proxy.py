@@ -51,7 +51,10 @@ class TracedStream(BaseObjectProxy):
 
     @property
     def summary(self) -> StreamSummary | None:
-        """The stream told whole, once it ended; None before, or if it is not sampled."""
+        """The stream told whole, once it ended; None before, or if it is not sampled.
+
+        Asked for at once, it decodes here and now what is not decoded yet, at most the last 0.1 s of chunks.
+        """
         return self._self_live.summary
 
     @property

@@ -128,6 +128,7 @@ class StreamRecord:
             # The type alone: an exception holds on to every frame it came through, ours included.
             self.error_type = _name_of(type(error))
         self.ending = ending
+        self._consumer = None
 
     def end_when_dropped(self, generator: Any) -> None:
         """Note the end the moment nobody refers to `generator` any more.
@@ -149,13 +150,16 @@ class StreamRecord:
 
     @contextmanager
     def in_context(self) -> Iterator[None]:
-        """Make the stream's context current in the block, if it has one."""
-        token = None if self.context is None else self.context_var.set(self.context)
+        """Make the stream's context current in the block, and keep what the block leaves current."""
+        if self.context is None:
+            yield
+            return
+        token = self.context_var.set(self.context)
         try:
             yield
+            self.context = self.context_var.get()
         finally:
-            if token is not None:
-                restore(self.context_var, token)
+            restore(self.context_var, token)
 
     def resumed(self) -> None:
         """Mark that the consumer came back, on another way than through the recording generator."""

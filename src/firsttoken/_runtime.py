@@ -54,7 +54,7 @@ class Runtime:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._tracers: weakref.WeakKeyDictionary[TracerProvider, Tracer] = weakref.WeakKeyDictionary()
-        self._span_lock = threading.Lock()
+        self._span_lock = threading.RLock()
         self._refused = 0
         self._live: dict[int, LiveStream] = {}
         self._settling: list[LiveStream] = []
@@ -127,7 +127,10 @@ class Runtime:
         recording = span.is_recording()
         if not recording and not live.settings.measure_unsampled:
             return
-        self._thinker.put(live)
+        if not self._thinker.put(live):
+            # Another thread was faster; a span that nobody tells is at least ended.
+            span.end()
+            return
         if recording and live.settings.record == "full":
             record.context = inference_context(span, live.request.parent, live.request.operation, live)
             record.detail = Detail.FULL
@@ -288,7 +291,7 @@ class Runtime:
 
     def _forget_the_parent(self) -> None:
         """Begin anew in a forked child: the streams that live are the parent's to tell."""
-        self._span_lock = threading.Lock()
+        self._span_lock = threading.RLock()
         self._live.clear()
         self._settling.clear()
 

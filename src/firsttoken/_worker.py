@@ -63,6 +63,9 @@ class Worker:
         self._slice_ends_ns = 0
         self._hurried = self._stopped
         self._stop = _Request()
+        if self._stopped:
+            # In the child of one that was stopped there is nothing left to wait for.
+            self._stop.met.set()
         self.asked = False
         self.dropped = 0
 

@@ -1,0 +1,47 @@
+"""Clients of both libraries that talk to a replay server, traced or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from firsttoken.httpx import AsyncTracingTransport, TracingTransport
+
+from .conftest import Traces
+from .replay_server import ReplayServer, Reply, recorded, sse_pieces
+
+LIBRARIES: Any = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+CHAT = "chat-usage-after-finish.sse"
+HOSTS = ("127.0.0.1",)
+BODY = {"model": "gpt-x", "stream": True, "messages": [{"role": "user", "content": "my secret"}]}
+
+
+def chat_reply() -> Reply:
+    """Return an answer in the form of OpenAI's chat completions."""
+    return Reply(sse_pieces(recorded(CHAT)))
+
+
+def open_async(library: Any, traces: Traces | None, **options: Any) -> Any:
+    """Return an async client; with `traces`, one whose calls to loopback are traced."""
+    transport = library.AsyncHTTPTransport()
+    if traces is not None:
+        options.setdefault("hosts", HOSTS)
+        transport = AsyncTracingTransport(transport, tracer_provider=traces.provider, **options)
+    return library.AsyncClient(transport=transport)
+
+
+def open_sync(library: Any, traces: Traces | None, **options: Any) -> Any:
+    """Return a client; with `traces`, one whose calls to loopback are traced."""
+    transport = library.HTTPTransport()
+    if traces is not None:
+        options.setdefault("hosts", HOSTS)
+        transport = TracingTransport(transport, tracer_provider=traces.provider, **options)
+    return library.Client(transport=transport)
+
+
+def url(server: ReplayServer, path: str = "/v1/chat/completions") -> str:
+    """Return where the server answers for a model."""
+    return server.url + path

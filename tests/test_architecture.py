@@ -1,0 +1,198 @@
+"""The floors of the house: imports point downwards, and each part knows only the outside world it must.
+
+One table for the floors, one for what is imported from outside. A new module is one row.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import firsttoken
+
+SOURCE = Path(firsttoken.__file__).parent
+LONGEST_FILE = 320
+NAMELESS = {"helper", "helpers", "util", "utils", "manager", "managers", "misc", "common", "base"}
+
+#: Part (a module, or a package with all that is in it) -> floor.
+FLOORS: dict[str, int] = {
+    # floor 0: words
+    "_clock": 0, "_guard": 0, "_settings": 0, "_version": 0, "errors": 0, "semconv": 0,
+    # floor 1: record
+    "_iterate": 1, "_record": 1, "_worker": 1,
+    # floor 2: think
+    "_attribution": 2, "_blame": 2, "_chunk_events": 2, "_gaps": 2, "_llm_hosts": 2,
+    "_request_facts": 2, "_tally": 2, "_timeline": 2, "decoders": 2, "summary": 2,
+    # floor 3: tell
+    "_context": 3, "_emit": 3, "_feeds": 3, "_metrics": 3, "export": 3,
+    # floor 4: wrap
+    "_block_log": 4, "_block_rings": 4, "_calls": 4, "_culprit": 4, "_evidence": 4, "_helper_methods": 4,
+    "_live": 4, "_loops": 4, "_pending": 4, "_proxy": 4, "_runtime": 4, "_sdk": 4, "_setup": 4,
+    "_stream": 4, "_watch": 4, "_watchdog": 4, "_wire": 4, "blocking": 4, "pipeline": 4,
+    # the public names
+    "__init__": 4,
+    # floor 5: plug
+    "__main__": 5, "_asgi_body": 5, "_asgi_client": 5, "_asgi_exchange": 5, "_asgi_live": 5,
+    "_asgi_server_span": 5, "_asgi_stream": 5, "_asgi_types": 5, "asgi": 5, "cli": 5, "httpx": 5,
+    "instrumentation": 5, "testing": 5,
+}  # fmt: skip
+
+#: Floor -> what any part of it may import from outside; the standard library besides.
+OUTSIDE: dict[int, set[str]] = {
+    0: set(),
+    1: set(),
+    2: {"msgspec"},
+    3: {"opentelemetry"},
+    4: {"opentelemetry"},
+    5: {"opentelemetry"},
+}
+
+#: Part -> the outside world that is its own.
+WORLDS: dict[str, set[str]] = {
+    "_asgi_client": {"anyio"},
+    "_proxy": {"wrapt"},
+    "_stream": {"wrapt"},
+    "cli": {"anyio", "fastapi", "httpx", "pydantic", "rich", "uvicorn"},
+    "export": {"google", "httpx"},
+    "httpx": {"httpx", "httpx2", "wrapt"},
+    "instrumentation": {"wrapt"},
+    "pipeline": {"anyio", "wrapt"},
+    "testing": {"anyio"},
+}
+
+#: Parts of floor 5 that are one: they may import each other.
+FAMILIES = {
+    **{part: "asgi" for part in FLOORS if part.startswith("_asgi_")},
+    "__main__": "cli",
+}
+
+#: Floor 2 is pure: it has no clock, no thread, and touches nothing outside the process.
+IMPURE = {
+    "asyncio", "concurrent", "http", "io", "logging", "multiprocessing", "os", "queue", "random", "socket",
+    "ssl", "subprocess", "sys", "tempfile", "threading", "time",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a module imports: `module` in full, `line` where."""
+
+    module: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Module:
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.relative_to(SOURCE).with_suffix("").as_posix()
+
+    @property
+    def part(self) -> str:
+        return self.name.split("/")[0]
+
+    @property
+    def floor(self) -> int:
+        return FLOORS[self.part]
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text("utf-8"))
+
+    def imports(self) -> Iterator[Import]:
+        """Yield every import, wherever it is written: at the top, in a function, for type checkers."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (Import(alias.name, node.lineno) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.name}:{node.lineno} imports relatively"
+                yield from (Import(f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+    def parts(self) -> Iterator[tuple[str, int]]:
+        """Yield each part of ours it imports, and the line; a name of the package itself is `__init__`."""
+        for found in self.imports():
+            root, _, rest = found.module.partition(".")
+            if root == "firsttoken":
+                part = rest.split(".")[0]
+                yield (part if part in FLOORS else "__init__"), found.line
+
+
+def modules() -> list[Module]:
+    return [Module(path) for path in sorted(SOURCE.rglob("*.py"))]
+
+
+MODULES = [pytest.param(module, id=module.name) for module in modules()]
+
+
+def family(part: str) -> str:
+    return FAMILIES.get(part, part)
+
+
+def test_every_part_has_a_floor_and_every_row_a_part() -> None:
+    parts = {module.part for module in modules()}
+    assert parts - FLOORS.keys() == set(), "parts without a row in FLOORS"
+    assert FLOORS.keys() - parts == set(), "rows of FLOORS without a part"
+    assert WORLDS.keys() <= FLOORS.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_downwards(module: Module) -> None:
+    wrong = [
+        f"line {line}: {part} (floor {FLOORS[part]})"
+        for part, line in module.parts()
+        if FLOORS[part] > module.floor
+        or (FLOORS[part] == module.floor == 5 and family(part) != family(module.part))
+    ]
+    assert wrong == [], f"{module.name} is on floor {module.floor}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_part_imports_the_outside_world_it_may(module: Module) -> None:
+    allowed = (
+        OUTSIDE[module.floor] | WORLDS.get(module.part, set()) | {"firsttoken"} | sys.stdlib_module_names
+    )
+    allowed = {*allowed, "typing_extensions"} if module.floor > 1 else allowed
+    wrong = [
+        f"line {found.line}: {found.module}"
+        for found in module.imports()
+        if found.module.split(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", [param for param in MODULES if FLOORS.get(param.values[0].part) == 2])
+def test_floor_2_is_pure(module: Module) -> None:
+    clock = {
+        "firsttoken._clock.monotonic_ns",
+        "firsttoken._clock.wall_ns",
+        "firsttoken._clock.wall_offset_ns",
+    }
+    wrong = [
+        f"line {found.line}: {found.module}"
+        for found in module.imports()
+        if found.module.split(".")[0] in IMPURE or found.module in clock
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_file_is_long_and_each_says_what_it_is(module: Module) -> None:
+    lines = module.path.read_text("utf-8").count("\n")
+    assert lines <= LONGEST_FILE, f"{module.name} has {lines} lines"
+    assert ast.get_docstring(module.tree), f"{module.name} has no docstring"
+    assert module.path.stem.strip("_") not in NAMELESS
+
+
+def test_the_public_names_are_imports_and_nothing_else() -> None:
+    body = Module(SOURCE / "__init__.py").tree.body
+    kinds = {type(node).__name__ for node in body[1:]}
+    assert kinds <= {"ImportFrom", "Assign", "FunctionDef", "If"}
+    assert set(firsttoken.__all__) <= set(dir(firsttoken))
+    assert list(firsttoken.__all__) == sorted(firsttoken.__all__)
