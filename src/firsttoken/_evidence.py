@@ -41,7 +41,7 @@ class Base(NamedTuple):
     function: str
 
     def cut(self, stack: Stack) -> Stack:
-        """Return `stack` without these frames; all of it if its root is another (truncated, a greenlet's)."""
+        """Return `stack` without these frames; whole if its root is another: truncated, or a greenlet's."""
         if not stack or (stack[-1].file, stack[-1].function) != (self.file, self.function):
             return stack
         return stack[: max(0, len(stack) - self.depth)]

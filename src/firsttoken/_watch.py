@@ -58,7 +58,7 @@ class Watch:
         self._live = 0
         self._closing = False
         self._base = base_of_task(sys._getframe(1))
-        self._alive_ns = self._answered_ns = self._sent_ns = self._silent_ns = now_ns
+        self._alive_ns = self._answered_ns = self._sent_ns = self._silent_ns = self._ticked_ns = now_ns
         self._alive_cpu_ns = self._answered_cpu_ns = time.thread_time_ns()
         self._samples = Samples()
         self._sampled_ns = 0
@@ -151,18 +151,20 @@ class Watch:
         life = self._loop.life(self._answer)
         if life != "running":
             return life == "stopped" and self._park()
-        late_ns = max(0, now_ns - max(self.due_ns, self._silent_ns))
         if suspended:
-            self._silent_ns += late_ns
+            self._silent_ns += now_ns - max(self._ticked_ns, self._silent_ns)
         else:
-            self._sample(now_ns, late_ns, seen)
+            self._sample(now_ns, max(0, now_ns - self.due_ns), seen)
+        self._ticked_ns = now_ns
         rarer_ns = min((now_ns - self._silent_ns) // 16, 2 * self._threshold_ns)
         self.due_ns = now_ns + max(self._threshold_ns // 5, rarer_ns)
         return True
 
     def _answered(self, now_ns: int, suspended: bool, seen: tuple[Stack, int] | None) -> bool:
         if suspended:
-            self._silent_ns += max(0, self._answered_ns - self.due_ns)
+            self._silent_ns += max(0, self._answered_ns - max(self._ticked_ns, self._silent_ns))
+        elif self._answered_ns > self.due_ns:
+            self._missed(self._answered_ns - self.due_ns, seen)
         self._conclude()
         idle_since_ns = max(self.due_ns, self._answered_ns)
         late_ns = now_ns - idle_since_ns
@@ -175,6 +177,7 @@ class Watch:
             # that was due would have gone unanswered, and whoever just let go still stands at the line.
             self._silent_ns = idle_since_ns
             self._sample(now_ns, late_ns, seen)
+        self._ticked_ns = now_ns
         self.due_ns = now_ns + self._threshold_ns // 2
         return self._send(now_ns)
 
@@ -196,7 +199,18 @@ class Watch:
         self.parked = False  # it was answered in between
         return True
 
+    def _missed(self, late_ns: int, seen: tuple[Stack, int] | None) -> None:
+        """Account for a wait that ended before we could look at it: the loop got the interpreter first.
+
+        Where the loop's own thread stands by now tells nothing any more; the thread that held it up may.
+        """
+        self._waited_ns += late_ns
+        if seen is not None and seen[1] != self.thread_id:
+            self._threads[seen[0]] = thread_name(seen[1])
+            self._samples.add(seen[0], late_ns)
+
     def _sample(self, now_ns: int, late_ns: int, seen: tuple[Stack, int] | None) -> None:
+        self._waited_ns += late_ns
         if seen is None or (not self.silent and late_ns < self._threshold_ns):
             return
         stack, thread_id = seen
@@ -204,7 +218,6 @@ class Watch:
             self._threads[stack] = thread_name(thread_id)
         self._samples.add(stack, max(1, now_ns - max(self._silent_ns, self._sampled_ns)))
         self._sampled_ns = now_ns
-        self._waited_ns += late_ns
         if self._delay_ns is None:
             self._delay_ns = run_delay_ns(self._native_id)
 

@@ -41,12 +41,18 @@ class Watchdog:
             RuntimeError: if no thread can be started.
         """
         self._inbox.put(watch)
+        gc_pauses.install()  # now: the thread may get to run only after the first collection
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
                     thread = Thread(target=self._run, name="firsttoken-watchdog", daemon=True)
                     thread.start()
                     self._thread = thread
+
+    def hurry(self, watch: Watch) -> None:
+        """Let the next heartbeat of a watch be sent now: somebody waits for its answer."""
+        watch.due_ns = min(watch.due_ns, monotonic_ns())  # not later: a late watchdog is evidence
+        self._inbox.put(watch)
 
     def stop(self) -> None:
         """End the thread and wait for it briefly: at interpreter exit."""
@@ -71,33 +77,31 @@ class Watchdog:
             except Empty:
                 pass
             self.wakeups += 1
-            watches = self._tick(watches, due_ns, lateness, clocks)
-            if not watches:
+            self._tick(watches, lateness, clocks)
+            if not watches and self._inbox.empty():
                 gc_pauses.remove()
         gc_pauses.remove()
         for watch in watches:
             watch.stop()
 
-    def _tick(
-        self, watches: list[Watch], due_ns: int | None, lateness: Lateness, clocks: ThreadClocks
-    ) -> list[Watch]:
+    def _tick(self, watches: list[Watch], lateness: Lateness, clocks: ThreadClocks) -> None:
         now_ns = monotonic_ns()
-        late_ns = 0 if due_ns is None else now_ns - due_ns
         due = [watch for watch in watches if watch.due_ns <= now_ns]
+        late_ns = max((now_ns - watch.due_ns for watch in due), default=0)
         if late_ns >= LATE_NS or any(watch.silent for watch in due):
             frames = thread_frames()
             holder = clocks.busiest(frames, late_ns) if late_ns >= LATE_NS else None
             for watch in due:
                 watch.look(frames, holder)
         suspended = late_ns >= LATE_NS and lateness.suspended(late_ns)
+        # Before the ticks: they give up the interpreter; the wait to get it back belongs to the next wake.
+        lateness.expect(monotonic_ns())
+        clocks.expect()
         for watch in due:
             if not _ticked(watch, suspended):
                 watches.remove(watch)
                 if not watch.parked:
                     watch.stop()
-        lateness.expect(monotonic_ns())
-        clocks.expect()
-        return watches
 
 
 def _ticked(watch: Watch, suspended: bool) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from operator import attrgetter
 from threading import Lock, get_ident
 from types import TracebackType
 from typing import Final
 from weakref import WeakSet
 
+from firsttoken._block_log import BlockLog
+from firsttoken._block_rings import BlockRings, recent, remember
 from firsttoken._clock import NS_PER_S, monotonic_ns, to_s
 from firsttoken._culprit import LoopBlock
 from firsttoken._loops import loop_of, running
@@ -23,12 +23,9 @@ from firsttoken._watch import Watch
 from firsttoken._watchdog import watchdog
 from firsttoken.errors import ConfigError
 
-RING_SIZE: Final = 256
-MAX_THREADS: Final = 64
 SETTLE_DEADLINE_S: Final = 1.0
 
 _log = logging.getLogger("firsttoken")
-_ended = attrgetter("ended_ns")
 
 
 class LoopMonitor:
@@ -59,7 +56,7 @@ class LoopMonitor:
         self._user_paths = tuple(os.fspath(path) for path in user_paths)
         self._lock = Lock()
         self._watches: dict[int, Watch] = {}
-        self._rings: dict[int, tuple[LoopBlock, ...]] = {}
+        self._rings = BlockRings()
         self._stopped = False
         _monitors.add(self)
 
@@ -101,10 +98,7 @@ class LoopMonitor:
         thread_id: the loop's thread, None for all.
         since_ns, until_ns: the span (monotonic ns), None for no end.
         """
-        if thread_id is None:
-            rings = list(self._rings.values())
-            return sorted((b for ring in rings for b in _overlapping(ring, since_ns, until_ns)), key=_ended)
-        return _overlapping(self._rings.get(thread_id, ()), since_ns, until_ns)
+        return self._rings.overlapping(thread_id, since_ns, until_ns)
 
     def settled(self, thread_id: int, until_ns: int) -> bool:
         """Tell whether every block of that thread that began before `until_ns` (monotonic) is published."""
@@ -121,12 +115,8 @@ class LoopMonitor:
             watch.stop()
 
     def _publish(self, block: LoopBlock) -> None:
-        # Only the watchdog thread writes; readers take a whole tuple, so they need no lock.
-        ring = self._rings.pop(block.thread_id, ())
-        self._rings[block.thread_id] = (*ring[1 - RING_SIZE :], block)
-        while len(self._rings) > MAX_THREADS:
-            del self._rings[next(iter(self._rings))]
-        _remember(block)
+        self._rings.add(block)
+        remember(block)
         if self._on_block is not None:
             try:
                 self._on_block(block)
@@ -159,64 +149,13 @@ class LoopMonitor:
     async def _settle(self, watch: Watch) -> None:
         until_ns = monotonic_ns()
         watch.leave()
+        watchdog.hurry(watch)
         deadline_ns = until_ns + int(SETTLE_DEADLINE_S * NS_PER_S)
         while not watch.settled(until_ns) and monotonic_ns() < deadline_ns:
             await watch.sleep(to_s(self._threshold_ns) / 5)
 
 
-class BlockLog:
-    """Log blocks, one line a second at most, with the count of those left out. Usable as `on_block`."""
-
-    def __init__(self, clock: Callable[[], int] = monotonic_ns) -> None:
-        self._clock = clock
-        self._last_ns: int | None = None
-        self._left_out = 0
-
-    def __call__(self, block: LoopBlock) -> None:
-        """Log `block`, or count it."""
-        now_ns = self._clock()
-        if self._last_ns is not None and now_ns - self._last_ns < NS_PER_S:
-            self._left_out += 1
-            return
-        self._last_ns = now_ns
-        _log.warning("event loop blocked for %d ms (%s) by %s%s", *_told(block), self._more())
-
-    def flush(self) -> None:
-        """Log how many blocks were left out since the last line, if any."""
-        if self._left_out:
-            _log.warning("event loop blocked%s", self._more())
-
-    def _more(self) -> str:
-        count, self._left_out = self._left_out, 0
-        return f"; {count} more since the last line" if count else ""
-
-
-def _told(block: LoopBlock) -> tuple[int, str, str]:
-    where = "no code of yours" if block.file is None else f"{block.file}:{block.line} {block.function}"
-    if block.other_thread is not None:
-        where += f" in thread {block.other_thread}"
-    return round(block.duration_ns / 1e6), block.kind, where
-
-
-def _overlapping(ring: tuple[LoopBlock, ...], since_ns: int, until_ns: int | None) -> list[LoopBlock]:
-    later = ring[bisect_right(ring, since_ns, key=_ended) :]
-    return [block for block in later if until_ns is None or block.started_ns < until_ns]
-
-
-def recent() -> list[LoopBlock]:
-    """Return the last blocks of all monitors in this process, newest last."""
-    return list(_recent)
-
-
-_recent: tuple[LoopBlock, ...] = ()
 _monitors: WeakSet[LoopMonitor] = WeakSet()
-
-
-def _remember(block: LoopBlock) -> None:
-    # Blocks of one thread never overlap: one that does is the same block, told by another monitor.
-    global _recent
-    if not any(b.thread_id == block.thread_id and b.ended_ns > block.started_ns for b in _recent):
-        _recent = (*_recent[1 - RING_SIZE :], block)
 
 
 def _after_fork_in_child() -> None:
