@@ -23,11 +23,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from firsttoken.export import Statistics, StreamSpanProcessor, carrying
 from firsttoken.export._stock import materialised
 from tests.export import collector as c
+from tests.export import tls
 from tests.export.collector import Behaviour, Collector
 from tests.export.spans import NOW, chunk_events, entry, no_pause, span
 
 SPANS = 6
-TLS = Path(__file__).parent / "tls"
 
 #: `delivered`: accepted in the end. `kept`: cannot be, so spooled, or without a spool dropped at shutdown.
 #: `refused`: final, dropped, but spooled where a spool is. `rejected`: dropped in any case. `thinned`:
@@ -107,7 +107,7 @@ def endpoint(fault: Fault) -> Iterator[tuple[str, Collector]]:
     context = None
     if fault.where == "https":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+        context.load_cert_chain(tls.CERTIFICATE, tls.KEY)
     with Collector(default=fault.always, context=context) as collector:
         collector.then(*fault.once)
         if fault.where == "refused":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 
 from tests.export import collector as c
+from tests.export import tls
 from tests.export.collector import Collector
-from tests.export.faults import TLS, end_spans, processor_for
+from tests.export.faults import end_spans, processor_for
 
 
 def test_headers_compression_and_content_type_are_sent(collector: Collector) -> None:
@@ -34,9 +35,9 @@ def test_one_connection_is_kept_and_replaced_when_the_server_closed_it(collector
 
 def test_https_with_a_certificate_of_one_s_own() -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    server.load_cert_chain(tls.CERTIFICATE, tls.KEY)
     with Collector(context=server) as collector:
-        ours = processor_for(collector, certificate=str(TLS / "cert.pem"))
+        ours = processor_for(collector, certificate=str(tls.AUTHORITY))
         end_spans(ours)
         assert ours.shutdown(30)
         assert len(collector.accepted) == 6
@@ -44,15 +45,15 @@ def test_https_with_a_certificate_of_one_s_own() -> None:
 
 def test_a_client_shows_its_certificate() -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
-    server.load_verify_locations(TLS / "cert.pem")
+    server.load_cert_chain(tls.CERTIFICATE, tls.KEY)
+    server.load_verify_locations(tls.AUTHORITY)
     server.verify_mode = ssl.CERT_REQUIRED
     with Collector(context=server) as collector:
         ours = processor_for(
             collector,
-            certificate=str(TLS / "cert.pem"),
-            client_certificate=str(TLS / "cert.pem"),
-            client_key=str(TLS / "key.pem"),
+            certificate=str(tls.AUTHORITY),
+            client_certificate=str(tls.CERTIFICATE),
+            client_key=str(tls.KEY),
         )
         end_spans(ours)
         assert ours.shutdown(30)
