@@ -65,7 +65,6 @@ GAP: Final = "firsttoken.gap"
 COALESCED: Final = "firsttoken.coalesced"
 STALL_CAUSE: Final = "firsttoken.stall.cause"
 STALL_DURATION: Final = "firsttoken.stall.duration"
-ERROR_MESSAGE: Final = "firsttoken.error.message"
 TEXT: Final = "firsttoken.text"
 DONE_MARKER: Final = "firsttoken.done.marker"
 CODE_FILE_PATH: Final = "code.file.path"
@@ -97,3 +96,30 @@ INFERENCE_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_co
 # --- context ---------------------------------------------------------------------------------------
 #: Set in the stream's context so that GenAI instrumentations below it do not tell the call again.
 INFERENCE_CONTEXT_KEY: Final = "opentelemetry.genai.client.inference.context"
+
+# --- pipelines: spans of buffer, merge, tee and stage ------------------------------------------------
+PIPELINE_OPERATOR: Final = "firsttoken.pipeline.operator"
+PIPELINE_SIZE: Final = "firsttoken.pipeline.size"
+PIPELINE_ITEM_COUNT: Final = "firsttoken.pipeline.item.count"
+PIPELINE_DROP_COUNT: Final = "firsttoken.pipeline.drop.count"
+PIPELINE_DEPTH_MAX: Final = "firsttoken.pipeline.depth.max"
+PIPELINE_DEPTH_MEAN: Final = "firsttoken.pipeline.depth.mean"
+#: Backpressure: the source could not go on, because a reader had not taken what was there (s).
+PIPELINE_PUT_WAIT: Final = "firsttoken.pipeline.put_wait"
+#: Starvation: a reader could not go on, because nothing was there (s).
+PIPELINE_GET_WAIT: Final = "firsttoken.pipeline.get_wait"
+#: Waiting for a worker thread, because all of them were taken (s), and running in one (s).
+PIPELINE_THREAD_WAIT: Final = "firsttoken.pipeline.thread_wait"
+PIPELINE_THREAD_RUN: Final = "firsttoken.pipeline.thread_run"
+#: One entry for each source of a merge, in the same order.
+PIPELINE_SOURCE_NAMES: Final = "firsttoken.pipeline.source.names"
+PIPELINE_SOURCE_ITEM_COUNTS: Final = "firsttoken.pipeline.source.item_counts"
+PIPELINE_SOURCE_PUT_WAITS: Final = "firsttoken.pipeline.source.put_waits"
+#: One entry for each branch of a tee, in order.
+PIPELINE_BRANCH_ITEM_COUNTS: Final = "firsttoken.pipeline.branch.item_counts"
+PIPELINE_BRANCH_DROP_COUNTS: Final = "firsttoken.pipeline.branch.drop_counts"
+PIPELINE_BRANCH_DEPTH_MAXIMA: Final = "firsttoken.pipeline.branch.depth_maxima"
+PIPELINE_BRANCH_PUT_WAITS: Final = "firsttoken.pipeline.branch.put_waits"
+PIPELINE_BRANCH_GET_WAITS: Final = "firsttoken.pipeline.branch.get_waits"
+#: Set while a stream's source is pulled, so that streams that begin in there know whom they feed.
+PULLED_BY_CONTEXT_KEY: Final = "firsttoken.pulled_by"

@@ -1,4 +1,4 @@
-"""Certificates for the tests: an authority made anew in each run, and one certificate of its for 127.0.0.1."""
+"""Certificates for the tests: an authority made anew in each run, and one certificate for 127.0.0.1."""
 
 from __future__ import annotations
 

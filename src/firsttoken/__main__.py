@@ -1,0 +1,60 @@
+"""The `firsttoken` command. Floor 5 (plug); what a subcommand needs is loaded when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from firsttoken._version import __version__
+from firsttoken.cli import demo, doctor
+from firsttoken.errors import ConfigError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    arguments: those of the process if not given.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ConfigError as error:
+        print(f"firsttoken {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"firsttoken {options.command}: stopped", file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="firsttoken", description="Observability for LLM token streams: see why a stream was slow."
+    )
+    parser.add_argument("--version", action="version", version=f"firsttoken {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    command = commands.add_parser("demo", help="see the main job: five clients, five stories, one table")
+    demo.add_arguments(command)
+    command.set_defaults(run=demo.main)
+
+    command = commands.add_parser("doctor", help="print what is installed, what is set, and what answers")
+    command.set_defaults(run=doctor.main)
+
+    command = commands.add_parser("replay", help="send the traces that were spooled while nobody took them")
+    command.add_argument("directory", type=Path, help="the spool (FIRSTTOKEN_SPOOL_DIR)")
+    command.add_argument("--endpoint", metavar="URL", help="of the collector, path included")
+    command.set_defaults(run=_replay)
+    return parser
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from firsttoken.cli.replay import replay
+
+    return replay(options.directory, options.endpoint)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
