@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -190,19 +191,37 @@ async def test_span_count_over_a_socket_does_not_depend_on_the_number_of_chunks(
 
 
 @ON_ASYNCIO
-async def test_a_failure_is_told_to_a_client_on_a_socket(traces: Traces) -> None:
+@pytest.mark.parametrize("error_event", [False, True])
+@pytest.mark.parametrize("is_sent_first", [False, True])
+@pytest.mark.parametrize("response_class", [EventSourceResponse, StreamingResponse])
+async def test_a_generator_that_fails_is_failed_and_told_to_the_client(
+    error_event: bool, is_sent_first: bool, response_class: Any, traces: Traces
+) -> None:
     app = FastAPI(telemetry={"tracer_provider": traces.provider, "metrics": False, "logs": False})
-    app.add_middleware(StreamTraceMiddleware, tracer_provider=traces.provider, error_event=True)
+    app.add_middleware(StreamTraceMiddleware, tracer_provider=traces.provider, error_event=error_event)
 
-    @app.get("/chat", response_class=EventSourceResponse)
-    async def chat() -> AsyncIterator[dict[str, str]]:
-        yield {"text": "a"}
+    async def events() -> AsyncIterator[Any]:
+        yield {"text": "a"} if response_class is EventSourceResponse else b'data: {"text":"a"}\n\n'
+        if is_sent_first:
+            await anyio.wait_all_tasks_blocked()
         raise ValueError("private")
 
-    with anyio.fail_after(30):
+    async def whole() -> StreamingResponse:
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    if response_class is EventSourceResponse:
+        app.get("/chat", response_class=EventSourceResponse)(events)
+    else:
+        app.get("/chat")(whole)
+
+    received = b""
+    with anyio.fail_after(30), suppress(anyio.EndOfStream):
         async with on_uvicorn(app) as port, http1_get(port, "/chat") as connection:
-            received = await until(connection, b"\r\n0\r\n\r\n")
-    assert b"event: error" in received
-    assert b"ValueError" in received
+            received = await until(connection, b"\n\n")
+            while not received.endswith(b"\r\n0\r\n\r\n"):
+                received += await connection.receive()
     assert b"private" not in received
+    assert (b'event: error\ndata: {"error": {"type": "ValueError"' in received) is error_event
     assert outcomes(traces) == ("failed", "failed")
+    _, stream = server_and_stream(traces)
+    assert stream.attributes["error.type"] == "ValueError"

@@ -19,6 +19,7 @@ SHOWS = {
         "  enriched",
         "    look up",
     ),
+    "asgi_middleware.py": ("event: error", "http.stream /endless", "firsttoken.outcome = cancelled"),
     "fastapi_chat.py": ("data: [DONE]", "chat demo-model", "gen_ai.usage.output_tokens = 8"),
 }
 

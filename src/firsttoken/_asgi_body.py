@@ -12,7 +12,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 from opentelemetry.trace import TracerProvider
 
-from firsttoken._asgi_server_span import HTTP_RESPONSE_CONTENT_TYPE
+from firsttoken import semconv
 from firsttoken._live import LiveStream, Request
 from firsttoken.decoders import Decoder, Delta, Done, Finish, Identity, StreamError, Usage, decoder_for
 
@@ -95,7 +95,7 @@ def body_request(
     return BodyRequest(
         operation=OPERATION,
         name=None if route is None else f"{OPERATION} {route}",
-        attributes={HTTP_RESPONSE_CONTENT_TYPE: (content_type,)} if content_type else None,
+        attributes={semconv.HTTP_RESPONSE_CONTENT_TYPE: (content_type,)} if content_type else None,
         decoder=partial(_decoder, content_type, content_encoding),
         parent=parent,
         tracer_provider=tracer_provider,

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
+import anyio
+import anyio.lowlevel
 from opentelemetry import context as otel_context
 from opentelemetry.trace import (
     Span,
     TracerProvider,
-    format_span_id,
-    format_trace_id,
 )
 
 from firsttoken._asgi_body import EVENT_STREAM, STREAMING_TYPES, body_request, types_in
+from firsttoken._asgi_headers import trace_headers
 from firsttoken._asgi_server_span import (
     context_below,
     current_server_span,
@@ -37,9 +39,6 @@ from firsttoken._guard import guarded, note_fault
 from firsttoken._runtime import default_runtime
 
 ErrorEvent = Callable[[Exception], bytes]
-
-TRACERESPONSE: Final = "traceresponse"
-SERVER_TIMING: Final = "server-timing"
 
 _BODY: Final = "http.response.body"
 _START: Final = "http.response.start"
@@ -109,7 +108,11 @@ class Exchange:
     @property
     def is_over(self) -> bool:
         """Whether the response is complete and everything about it is told."""
-        return self._is_complete and self._stream is None and self._opened_span is None
+        return (
+            self._is_complete
+            and self._opened_span is None
+            and (self._stream is None or self._stream.is_over)
+        )
 
     async def receive(self) -> Message:
         """Pass on what the server has for the application."""
@@ -148,21 +151,34 @@ class Exchange:
                 if self._stream is not None:
                     return self._stream.send(message)
             return self._send(message)
+        if self._stream is not None or (self._media_type == EVENT_STREAM and self._options.error_event):
+            return self._end_stream(message)
         self._is_complete = True
-        if self._stream is None and self._opened_span is None:
-            return self._send(message)
-        return self._send_last(message)
+        return self._send(message) if self._opened_span is None else self._end_response(message)
 
-    async def _send_last(self, message: Message) -> None:
+    async def _end_response(self, message: Message) -> None:
+        await self._send(message)
+        self._end_server_span(None)
+
+    async def _end_stream(self, message: Message) -> None:
+        # A route that yields closes its body in good order and is cancelled, when its generator fails:
+        # what it was is known only when the exception arrives here, after the last message.
+        is_failing = not self._is_gone and _is_cancelled()
+        if is_failing and self._options.error_event is not None:
+            # The cancellation is delivered now, not after the body was closed: room for the error event.
+            await anyio.lowlevel.checkpoint()
+        self._is_complete = True
         stream = self._stream
         if stream is None:
             await self._send(message)
         else:
             # Outside of us, the SERVER span ends as soon as this message is sent.
-            stream.completes()
+            stream.completes(is_failing=is_failing)
             await stream.send(message)
-            stream.end(None)
-        self._end_server_span(None)
+            if not is_failing:
+                stream.end(None)
+        if not is_failing:
+            self._end_server_span(None)
 
     def _start(self, message: Message) -> Message:
         """Note what the response will be; return the message, changed only where headers are asked for."""
@@ -180,7 +196,8 @@ class Exchange:
             self._begin_stream()
         else:
             self._streams_if_more = options.all_bodies
-        return self._with_trace_headers(message) if options.trace_headers else message
+        added = trace_headers(self._server_span, options.trace_headers) if options.trace_headers else ()
+        return {**message, "headers": [*message.get("headers", ()), *added]} if added else message
 
     def _begin_stream(self) -> None:
         self._streams_if_more = False
@@ -232,14 +249,14 @@ class Exchange:
     def _open_server_span(self, app: App) -> Any:
         """Open a SERVER span, unless the application will; return the token of its context."""
         runtime = default_runtime()
-        provider = self._options.tracer_provider or runtime._tracer_provider or global_tracer_provider()
+        provider = self._options.tracer_provider or runtime.tracer_provider or global_tracer_provider()
         if provider is None:
             return None
         self._is_made_inside = is_made_inside(app)
         if self._is_made_inside:
             return None
         span, context = open_server_span(
-            runtime._tracer(provider), self._scope, with_query=runtime.settings.captures_on_span
+            runtime.tracer(provider), self._scope, with_query=runtime.settings.captures_on_span
         )
         self._server_span = self._opened_span = span
         return otel_context.attach(context)
@@ -250,28 +267,13 @@ class Exchange:
             with guarded("end a SERVER span"):
                 end_server_span(span, self._scope, self._status, error)
 
-    def _with_trace_headers(self, message: Message) -> Message:
-        """Return a start message that names the trace, so that a browser can find it.
 
-        Source: https://www.w3.org/TR/trace-context-2/#traceresponse-header,
-        https://www.w3.org/TR/server-timing/
-        """
-        span = self._server_span
-        context = None if span is None else span.get_span_context()
-        if context is None or not context.is_valid:
-            return message
-        named = (
-            f"00-{format_trace_id(context.trace_id)}-{format_span_id(context.span_id)}"
-            f"-{int(context.trace_flags):02x}"
-        )
-        added = []
-        if TRACERESPONSE in self._options.trace_headers:
-            added.append((b"traceresponse", named.encode()))
-            # Scripts of another origin see no header that is not exposed; Server-Timing always is.
-            added.append((b"access-control-expose-headers", b"traceresponse"))
-        if SERVER_TIMING in self._options.trace_headers:
-            added.append((b"server-timing", f'traceparent;desc="{named}"'.encode()))
-        return {**message, "headers": [*message.get("headers", ()), *added]}
+def _is_cancelled() -> bool:
+    """Return whether whoever sends now is cancelled already and only has not been told."""
+    try:
+        return anyio.current_effective_deadline() == -inf
+    except Exception:
+        return False  # an event loop that anyio does not know
 
 
 def _bare(error: BaseException) -> BaseException:

@@ -31,23 +31,6 @@ from firsttoken._clock import to_s
 from firsttoken._record import Ending
 from firsttoken.summary import outcome_of
 
-# --- names, to live in semconv.py ------------------------------------------------------------------
-HTTP_REQUEST_METHOD: Final = "http.request.method"
-HTTP_REQUEST_METHOD_ORIGINAL: Final = "http.request.method_original"
-HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
-HTTP_RESPONSE_CONTENT_TYPE: Final = "http.response.header.content-type"
-HTTP_ROUTE: Final = "http.route"
-URL_PATH: Final = "url.path"
-URL_QUERY: Final = "url.query"
-URL_SCHEME: Final = "url.scheme"
-CLIENT_ADDRESS: Final = "client.address"
-NETWORK_PROTOCOL_VERSION: Final = "network.protocol.version"
-USER_AGENT: Final = "user_agent.original"
-#: Seconds from the request to the first body byte that the application handed over.
-TIME_TO_FIRST_BYTE: Final = "firsttoken.time_to_first_byte"
-#: Bytes of body that the application handed over, before anything outside of us compressed them.
-BODY_SIZE: Final = "firsttoken.body.size"
-
 _METHODS: Final = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 )
@@ -117,17 +100,17 @@ def open_server_span(tracer: Tracer, scope: Any, *, with_query: bool) -> tuple[S
     method = scope.get("method", "")
     known = method if method in _METHODS else "_OTHER"
     attributes: dict[str, Any] = {
-        HTTP_REQUEST_METHOD: known,
-        HTTP_REQUEST_METHOD_ORIGINAL: None if known == method else method,
-        URL_PATH: scope.get("path", ""),
-        URL_SCHEME: scope.get("scheme", "http"),
-        NETWORK_PROTOCOL_VERSION: scope.get("http_version"),
-        USER_AGENT: headers.get("user-agent"),
+        semconv.HTTP_REQUEST_METHOD: known,
+        semconv.HTTP_REQUEST_METHOD_ORIGINAL: None if known == method else method,
+        semconv.URL_PATH: scope.get("path", ""),
+        semconv.URL_SCHEME: scope.get("scheme", "http"),
+        semconv.NETWORK_PROTOCOL_VERSION: scope.get("http_version"),
+        semconv.USER_AGENT: headers.get("user-agent"),
         **_addresses_of(scope, headers),
     }
     if with_query and scope.get("query_string"):
         query = scope["query_string"].decode("latin-1")
-        attributes[URL_QUERY] = _SECRET_PARAMETER.sub(r"\1\2=REDACTED", query)
+        attributes[semconv.URL_QUERY] = _SECRET_PARAMETER.sub(r"\1\2=REDACTED", query)
     # Never a child of what was current when the server was started.
     nothing = trace.set_span_in_context(trace.INVALID_SPAN)
     parent = propagate.extract(headers, nothing)
@@ -155,9 +138,9 @@ def end_server_span(span: Span, scope: Any, status: int | None, error: BaseExcep
     if route is not None:
         method = scope.get("method", "")
         span.update_name(f"{method if method in _METHODS else 'HTTP'} {route}")
-        span.set_attribute(HTTP_ROUTE, route)
+        span.set_attribute(semconv.HTTP_ROUTE, route)
     if status is not None:
-        span.set_attribute(HTTP_RESPONSE_STATUS_CODE, status)
+        span.set_attribute(semconv.HTTP_STATUS_CODE, status)
         if status >= 500:
             error_type = error_type or str(status)
     if error_type is not None:
@@ -190,10 +173,10 @@ def enrich(
     attributes: dict[str, Any] = {
         semconv.OUTCOME: outcome.value,
         semconv.CHUNK_COUNT: chunk_count,
-        BODY_SIZE: size,
+        semconv.BODY_SIZE: size,
     }
     if first_byte_ns is not None:
-        attributes[TIME_TO_FIRST_BYTE] = to_s(first_byte_ns)
+        attributes[semconv.TIME_TO_FIRST_BYTE] = to_s(first_byte_ns)
     if error_type is not None:
         attributes[semconv.ERROR_TYPE] = error_type
     span.set_attributes(attributes)
@@ -225,7 +208,7 @@ def _addresses_of(scope: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     return {
         semconv.SERVER_ADDRESS: address,
         semconv.SERVER_PORT: port,
-        CLIENT_ADDRESS: client[0] if client else None,
+        semconv.CLIENT_ADDRESS: client[0] if client else None,
     }
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from opentelemetry.trace import Span
 
+from firsttoken import semconv
 from firsttoken._asgi_body import is_readable, reference, said_at_the_end
-from firsttoken._asgi_server_span import BODY_SIZE, enrich
+from firsttoken._asgi_server_span import enrich
 from firsttoken._asgi_types import Message, Send
 from firsttoken._clock import monotonic_ns
 from firsttoken._guard import guarded
@@ -73,6 +74,11 @@ class BodyStream:
         return self._record.detail is not Detail.NOTHING
 
     @property
+    def is_over(self) -> bool:
+        """Whether it is known how it ended."""
+        return self._record.ending is not None
+
+    @property
     def is_cancelled(self) -> bool:
         """Whether it ended because the client left, or the request was cancelled."""
         return self._record.ending is Ending.CANCELLED
@@ -105,10 +111,13 @@ class BodyStream:
             if self._is_full:
                 self._mark(monotonic_ns())
 
-    def completes(self) -> None:
-        """Put on the SERVER span that the last message is about to be sent, after which it may be over."""
+    def completes(self, *, is_failing: bool) -> None:
+        """Put on the SERVER span that the last message is about to be sent, after which it may be over.
+
+        is_failing: an exception is on its way.
+        """
         if self._record.ending is None:
-            self._tell(Ending.EXHAUSTED)
+            self._tell(Ending.RAISED if is_failing else Ending.EXHAUSTED)
 
     def end(self, error: BaseException | None) -> None:
         """Note how the stream ended, as `StreamRecord.end` does; only the first call counts."""
@@ -116,7 +125,7 @@ class BodyStream:
         if record.ending is None:
             # What is still sent is no part of it, and nobody would take the marks away.
             self._mark = _nothing
-            self._live.learn({BODY_SIZE: self._size})
+            self._live.learn({semconv.BODY_SIZE: self._size})
             record.end(error)
             if record.ending is not None:
                 self._tell(record.ending)

@@ -109,7 +109,7 @@ class Runtime:
         request, record = live.request, live.record
         is_call = request.operation in semconv.INFERENCE_OPERATIONS
         live.provider = request.tracer_provider or self._tracer_provider or trace.get_tracer_provider()
-        return self._tracer(live.provider).start_span(
+        return self.tracer(live.provider).start_span(
             request.span_name,
             context=request.parent,
             kind=SpanKind.CLIENT if is_call else SpanKind.INTERNAL,
@@ -150,13 +150,23 @@ class Runtime:
             watch.leave,
         )
 
-    def _tracer(self, provider: TracerProvider) -> Tracer:
+    def tracer(self, provider: TracerProvider) -> Tracer:
+        """Return our tracer of `provider`, which is flushed with the others from now on."""
         tracer = self._tracers.get(provider)
         if tracer is None:
             tracer = provider.get_tracer(semconv.INSTRUMENTATION_NAME, __version__)
             self._tracers[provider] = tracer
             _leave_before_providers()
         return tracer
+
+    @property
+    def tracer_provider(self) -> TracerProvider | None:
+        """The provider that was configured; None for the global one."""
+        return self._tracer_provider
+
+    def live_streams(self) -> list[LiveStream]:
+        """Return the streams that run now, or are about to be told."""
+        return list(self._live.values())
 
     # --- on any thread but ours --------------------------------------------------------------------
 
@@ -278,6 +288,8 @@ class Runtime:
         # Whatever went wrong before: a span that is not ended is a stream that never was.
         with guarded("end a span"), export.carrying(span, finished.chunk_events):
             span.end(end_time=finished.summary.ended_ns)
+        if live.request.operation not in semconv.INFERENCE_OPERATIONS:
+            return
         with guarded("measure a stream"):
             labels = {**live.request.start_attributes, **live.learned, **told}
             self._stream_metrics().record(finished.summary, live.tally.arrivals, labels, breathe)

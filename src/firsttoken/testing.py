@@ -15,6 +15,22 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from firsttoken._asgi_client import StreamingAsgiClient, StreamingAsgiResponse
+
+__all__ = [
+    "EXITS",
+    "SOURCES",
+    "ConsumerError",
+    "Exit",
+    "ScriptedSource",
+    "SourceError",
+    "StreamingAsgiClient",
+    "StreamingAsgiResponse",
+    "check_exit",
+    "check_stream_wrapper",
+    "settle",
+]
+
 
 class SourceError(Exception):
     """Raised by a `ScriptedSource` that is told to break."""

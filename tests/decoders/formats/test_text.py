@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from firsttoken.decoders import Delta, Done, Finish, KeepAlive, StreamError, Text, Undecoded, WireEvent
+from firsttoken.decoders import (
+    ChunkDecoder,
+    Delta,
+    Done,
+    Finish,
+    KeepAlive,
+    StreamError,
+    Text,
+    Undecoded,
+    WireEvent,
+)
 from firsttoken.decoders.formats.text import LooseJSON, PlainText, neutral_deltas
 
 
@@ -98,3 +108,12 @@ def test_broken_json_is_one_loss() -> None:
 )
 def test_what_means_the_same_everywhere(name: str | None, body: Any, expected: Any) -> None:
     assert neutral_deltas(name, body) == expected
+
+
+def test_a_named_error_event_is_an_error_whatever_its_data_is() -> None:
+    for data in (b'{"detail": "boom"}', b'"boom"', b"boom"):
+        decoder = ChunkDecoder(content_type="text/event-stream")
+        decoder.feed(b'data: {"delta": "hi"}\n\n')
+        (error,) = decoder.feed(b"event: error\ndata: " + data + b"\n\n")
+        assert isinstance(error, StreamError)
+        assert error.message == "boom"

@@ -102,7 +102,9 @@ class LooseJSON:
             try:
                 payload = parse_json(payload.data)
             except (ValueError, RecursionError):
-                return UNREADABLE
+                return UNREADABLE if name != "error" else (error_of(payload.data.decode("utf-8", "replace")),)
+            if name == "error" and not get(payload, "error"):
+                return (error_of(payload),)
         deltas: list[Delta] = []
         error = get(payload, "error")
         if error:

@@ -1,0 +1,35 @@
+"""Response headers that name the trace, so that a browser can find it. Floor 5 (plug; ASGI); on the loop.
+
+Source: https://www.w3.org/TR/trace-context-2/#traceresponse-header, https://www.w3.org/TR/server-timing/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from opentelemetry.trace import Span, format_span_id, format_trace_id
+
+TRACERESPONSE: Final = "traceresponse"
+SERVER_TIMING: Final = "server-timing"
+TRACE_HEADERS: Final = (TRACERESPONSE, SERVER_TIMING)
+
+
+def trace_headers(span: Span | None, asked: Collection[str]) -> list[tuple[bytes, bytes]]:
+    """Return the headers that name the trace of `span`; none if there is no trace.
+
+    asked: of `TRACE_HEADERS`.
+    """
+    context = None if span is None else span.get_span_context()
+    if context is None or not context.is_valid:
+        return []
+    trace_id, span_id = format_trace_id(context.trace_id), format_span_id(context.span_id)
+    named = f"00-{trace_id}-{span_id}-{int(context.trace_flags):02x}"
+    headers = []
+    if TRACERESPONSE in asked:
+        headers.append((b"traceresponse", named.encode()))
+        # Scripts of another origin see no header that is not exposed.
+        headers.append((b"access-control-expose-headers", b"traceresponse"))
+    if SERVER_TIMING in asked:
+        headers.append((b"server-timing", f'traceparent;desc="{named}"'.encode()))
+    return headers
