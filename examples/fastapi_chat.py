@@ -27,8 +27,8 @@ async def model_stream() -> AsyncIterator[dict[str, object]]:
     """Stand in for a provider: chunks in the form of OpenAI's chat completions."""
     yield {"id": "1", "model": "demo-model", "choices": [{"index": 0, "delta": {"role": "assistant"}}]}
     await asyncio.sleep(0.12)
-    for word in "Hello from the other side of a socket.".split():
-        yield {"id": "1", "model": "demo-model", "choices": [{"index": 0, "delta": {"content": word + " "}}]}
+    for word in ("Hello ", "from ", "the ", "other ", "side ", "of ", "a ", "socket."):
+        yield {"id": "1", "model": "demo-model", "choices": [{"index": 0, "delta": {"content": word}}]}
         await asyncio.sleep(0.02)
     yield {"id": "1", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     yield {"id": "1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 8}}

@@ -16,8 +16,8 @@ import firsttoken
 async def answer() -> AsyncIterator[str]:
     """Stand in for a model: a pause, then a word at a time."""
     await asyncio.sleep(0.15)
-    for word in "The first token is the one your users wait for .".split():
-        yield word + " "
+    for word in ("The ", "first ", "token ", "is ", "the ", "one ", "your ", "users ", "wait ", "for", "."):
+        yield word
         await asyncio.sleep(0.02)
 
 

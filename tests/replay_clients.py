@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
 
+from firsttoken import _runtime
+from firsttoken._settings import Settings
 from firsttoken.httpx import AsyncTracingTransport, TracingTransport
 
 from .conftest import Traces
@@ -45,3 +49,15 @@ def open_sync(library: Any, traces: Traces | None, **options: Any) -> Any:
 def url(server: ReplayServer, path: str = "/v1/chat/completions") -> str:
     """Return where the server answers for a model."""
     return server.url + path
+
+
+@contextmanager
+def configured(**settings: Any) -> Iterator[None]:
+    """Have a default runtime with settings of its own as long as the block lasts."""
+    before = _runtime._default
+    runtime = _runtime._default = _runtime.Runtime(Settings(**settings))
+    try:
+        yield
+    finally:
+        _runtime._default = before
+        assert runtime.shutdown(10)

@@ -18,7 +18,7 @@ from firsttoken._guard import fault_counts
 from firsttoken.httpx import AsyncTracingTransport, TracingTransport
 
 from .conftest import Traces
-from .replay_clients import BODY, CHAT, HOSTS, LIBRARIES, chat_reply, open_async, open_sync, url
+from .replay_clients import BODY, CHAT, HOSTS, LIBRARIES, chat_reply, configured, open_async, open_sync, url
 from .replay_server import ReplayServer, Reply, cut, recorded, sse_pieces
 
 
@@ -99,8 +99,7 @@ def test_a_stall_in_the_body_is_the_providers(library: Any, server: ReplayServer
     gate = threading.Event()
     pieces = sse_pieces(recorded("chat-role-first.sse"))
     server.answer(Reply(pieces, gates={2: gate}))
-    firsttoken.configure(tracer_provider=traces.provider, stall_threshold_s=1e-6)
-    try:
+    with configured(stall_threshold_s=1e-6):
         with (
             open_sync(library, traces) as client,
             client.stream("POST", url(server), json=BODY) as response,
@@ -108,8 +107,6 @@ def test_a_stall_in_the_body_is_the_providers(library: Any, server: ReplayServer
             for _ in response.iter_bytes():
                 gate.set()
         stalls = [event for event in traces.span().events if event.name == "firsttoken.stall"]
-    finally:
-        firsttoken.configure(tracer_provider=traces.provider)
     assert stalls
     assert {stall.attributes["firsttoken.stall.cause"] for stall in stalls} <= {"provider", "consumer"}
 

@@ -20,6 +20,10 @@ SHOWS = {
         "    look up",
     ),
     "asgi_middleware.py": ("event: error", "http.stream /endless", "firsttoken.outcome = cancelled"),
+    "anthropic_sdk.py": ("rivers you can count", "chat claude-demo", "('end_turn',)"),
+    "httpx_transport.py": ("data: [DONE]", "chat gpt-demo", "gen_ai.usage.output_tokens = 8"),
+    "one_trace.py": ("  GET /chat", "    http.stream /chat", "    phrases", "      chat gpt-demo"),
+    "openai_sdk.py": ("rivers you can count", "chat gpt-demo", "firsttoken.outcome = completed"),
     "fastapi_chat.py": ("data: [DONE]", "chat demo-model", "gen_ai.usage.output_tokens = 8"),
 }
 

@@ -16,7 +16,7 @@ import firsttoken
 from firsttoken.instrumentation import FirstTokenInstrumentor, instrument, uninstrument
 
 from .conftest import Traces
-from .replay_clients import BODY, HOSTS, LIBRARIES, chat_reply, open_sync, url
+from .replay_clients import BODY, HOSTS, LIBRARIES, chat_reply, configured, open_sync, url
 from .replay_server import ReplayServer, recorded
 
 METHODS = [
@@ -117,17 +117,12 @@ def test_a_traced_stream_above_tells_the_call_alone(
 
 @pytest.mark.parametrize("record", ["full", "arrivals"])
 def test_one_span_however_much_is_recorded(record: str, server: ReplayServer, traces: Traces) -> None:
-    firsttoken.configure(tracer_provider=traces.provider, record=record)
     instrument(hosts=HOSTS, tracer_provider=traces.provider)
-    try:
-        with (
-            httpx2.Client() as client,
-            firsttoken.trace_stream(client.stream("POST", url(server), json=BODY)) as response,
-        ):
+    with configured(record=record):
+        call = httpx2.stream("POST", url(server), json=BODY)
+        with firsttoken.trace_stream(call, tracer_provider=traces.provider) as response:
             assert response.read() == recorded("chat-usage-after-finish.sse")
         assert len(traces.spans()) == 1
-    finally:
-        firsttoken.configure(tracer_provider=traces.provider)
 
 
 def test_another_patch_over_ours_survives(server: ReplayServer, traces: Traces) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
 from firsttoken import semconv
+
+#: Instrumentations of SDKs that know nothing of the conventions' mark (OpenLLMetry) step aside for this.
+SUPPRESS_MODEL_SPANS_KEY: Final = "suppress_language_model_instrumentation"
 
 
 def current_context_var() -> ContextVar[Any]:
@@ -40,6 +43,7 @@ def inference_context(span: trace.Span, parent: Context | None, operation: str, 
     context = trace.set_span_in_context(span, parent)
     if operation not in semconv.INFERENCE_OPERATIONS:
         return context
+    context = otel_context.set_value(SUPPRESS_MODEL_SPANS_KEY, True, context)
     return otel_context.set_value(semconv.INFERENCE_CONTEXT_KEY, _mark_of(stream), context)
 
 

@@ -21,6 +21,7 @@ from firsttoken._proxy import (
     SyncTracedStream,
     TracedStream,
 )
+from firsttoken._sdk import holds_response, traced_response
 
 
 class PendingStream(TracedStream):
@@ -180,7 +181,13 @@ def traced_source(source: Any, live: LiveStream, start_span: StartSpan) -> Any:
 
 
 def _is_iterable(source: Any) -> bool:
-    return hasattr(source, "__iter__") and not isinstance(source, str | bytes | bytearray | dict)
+    # A pydantic object iterates its fields: an SDK's answer to a call that asked for no stream.
+    is_answer = hasattr(type(source), "model_fields")
+    return (
+        hasattr(source, "__iter__")
+        and not is_answer
+        and not isinstance(source, str | bytes | bytearray | dict)
+    )
 
 
 def _has(source: Any, *methods: str) -> bool:
@@ -192,6 +199,7 @@ def _is_entered(source: Any) -> bool:
 
 
 _PROXIES: tuple[tuple[Callable[[Any], bool], Callable[[Any, LiveStream, StartSpan], TracedStream]], ...] = (
+    (holds_response, traced_response),
     (inspect.isasyncgen, AsyncTracedGenerator),
     (inspect.isgenerator, SyncTracedGenerator),
     (lambda source: _has(source, "__aiter__", "__await__"), AwaitableStream),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from firsttoken._helper_methods import through
 from firsttoken._iterate import record_async, record_sync
 from firsttoken._live import LiveStream
 from firsttoken.summary import StreamSummary
@@ -53,7 +54,7 @@ class TracedStream(BaseObjectProxy):
     def summary(self) -> StreamSummary | None:
         """The stream told whole, once it ended; None before, or if it is not sampled.
 
-        Asked for at once, it decodes here and now what is not decoded yet, at most the last 0.1 s of chunks.
+        Asked for at once, it decodes here and now what is not decoded yet: the last 0.1 s of chunks.
         """
         return self._self_live.summary
 
@@ -118,7 +119,7 @@ class AsyncTracedStream(TracedStream):
         attribute = getattr(self.__wrapped__, name)
         if name in ("aclose", "close") and callable(attribute):
             return self._self_closing(attribute)
-        return attribute
+        return through(self, name, attribute)
 
     def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
         async def close_both() -> Any:
@@ -212,7 +213,7 @@ class SyncTracedStream(TracedStream):
         attribute = getattr(self.__wrapped__, name)
         if name == "close" and callable(attribute):
             return _noting_the_end(self._self_live, attribute)
-        return attribute
+        return through(self, name, attribute)
 
 
 class SyncTracedGenerator(TracedStream):

@@ -124,6 +124,8 @@ class Runtime:
             self._refused += 1
             return
         span = self.start_span(live)
+        # Whoever sends the request in this context is told that the call is told already, sampled or not.
+        record.context = inference_context(span, live.request.parent, live.request.operation, live)
         recording = span.is_recording()
         if not recording and not live.settings.measure_unsampled:
             return
@@ -132,7 +134,6 @@ class Runtime:
             span.end()
             return
         if recording and live.settings.record == "full":
-            record.context = inference_context(span, live.request.parent, live.request.operation, live)
             record.detail = Detail.FULL
         else:
             record.detail = Detail.ARRIVALS

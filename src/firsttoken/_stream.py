@@ -18,6 +18,7 @@ from firsttoken._clock import monotonic_ns, wall_ns, wall_offset_ns
 from firsttoken._live import Request
 from firsttoken._pending import traced_source
 from firsttoken._runtime import default_runtime
+from firsttoken._sdk import told_stream
 from firsttoken.decoders import DecoderFactory, decoder_for
 from firsttoken.errors import ConfigError
 
@@ -108,6 +109,9 @@ def trace_stream(
         tracer_provider=_tracer_provider(tracer_provider),
     )
     runtime = default_runtime()
+    told: Traced[T] | None = told_stream(source, request, runtime.start_span)
+    if told is not None:
+        return told
     live = runtime.open(request, None if started_at_ns is None else _issued_ns(started_at_ns))
     proxy: Traced[T] = traced_source(source, live, runtime.start_span)
     return proxy

@@ -102,7 +102,9 @@ class LooseJSON:
             try:
                 payload = parse_json(payload.data)
             except (ValueError, RecursionError):
-                return UNREADABLE if name != "error" else (error_of(payload.data.decode("utf-8", "replace")),)
+                if name == "error":
+                    return (error_of(payload.data.decode("utf-8", "replace")),)
+                return UNREADABLE
             if name == "error" and not get(payload, "error"):
                 return (error_of(payload),)
         deltas: list[Delta] = []
