@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from firsttoken._version import __version__
 from firsttoken.cli import demo, doctor
-from firsttoken.errors import ConfigError
+from firsttoken.errors import ConfigError, FirstTokenError
+
+FAILED: Final = 1
+REFUSED: Final = 2
+INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,13 +26,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except ConfigError as error:
-        print(f"firsttoken {options.command}: {error}", file=sys.stderr)
-        return 2
+        return code
+    except FirstTokenError as error:
+        sys.stderr.write(f"firsttoken {options.command}: {error}\n")
+        return REFUSED if isinstance(error, ConfigError) else FAILED
     except KeyboardInterrupt:
-        print(f"firsttoken {options.command}: stopped", file=sys.stderr)
-        return 130
-    return code
+        sys.stderr.write(f"firsttoken {options.command}: stopped\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not complain of it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

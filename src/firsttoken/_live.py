@@ -261,7 +261,9 @@ class LiveStream:
         if not self.settings.captures_on_span or not spoken:
             return None
         texts = self._redacted(["".join(pieces) for pieces in spoken.values()])
-        return None if texts is None else output_messages(dict(zip(spoken, texts, strict=True)), self.tally.finishes)
+        if texts is None:
+            return None
+        return output_messages(dict(zip(spoken, texts, strict=True)), self.tally.finishes)
 
     def _redacted(self, texts: list[str]) -> list[str] | None:
         redact = self.settings.redact

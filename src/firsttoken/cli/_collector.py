@@ -1,0 +1,92 @@
+"""Is there an OTLP collector? What the environment names, or whatever answers at the usual place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
+_PROBE_TIMEOUT_S: Final = 1.0
+_TRACES_PATH: Final = "{}/v1/traces"
+_ENDPOINT_ENV: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_TRACES_ENDPOINT_ENV: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_PROTOCOL_ENVS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+@dataclass(frozen=True)
+class Collector:
+    """A place to send traces to.
+
+    name: for people; without user name and password.
+    traces_url: for the exporter; None if it shall read the environment itself.
+    """
+
+    name: str
+    traces_url: str | None
+
+
+def find_collector(environ: Mapping[str, str]) -> tuple[Collector | None, str]:
+    """Return the collector to send to, if there is one, and a sentence that says so or why not."""
+    if environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower() == "none":
+        return None, "OTEL_TRACES_EXPORTER is none: the traces are kept in memory only."
+    named = endpoint_named(environ)
+    if named is not None:
+        return Collector(named, None), f"The traces go to {named} as well."
+    answer = probe(_TRACES_PATH.format(DEFAULT_ENDPOINT))
+    if answer is not None and answer < 300:
+        found = Collector(DEFAULT_ENDPOINT, _TRACES_PATH.format(DEFAULT_ENDPOINT))
+        return found, f"A collector answers at {DEFAULT_ENDPOINT}: the traces go there as well."
+    why = "nothing answers" if answer is None else f"what answers ({answer}) is no OTLP collector"
+    return None, (
+        f"The traces are kept in memory only: OTEL_EXPORTER_OTLP_ENDPOINT is not set, and {why} at "
+        f"{DEFAULT_ENDPOINT}."
+    )
+
+
+def endpoint_named(environ: Mapping[str, str]) -> str | None:
+    """Return the endpoint in the environment, without user name and password; None if there is none."""
+    url = environ.get(_TRACES_ENDPOINT_ENV) or environ.get(_ENDPOINT_ENV)
+    return without_credentials(url) if url else None
+
+
+def traces_url(environ: Mapping[str, str]) -> str:
+    """Return the URL that traces are posted to, as the environment has it.
+
+    Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp
+    """
+    base = environ.get(_ENDPOINT_ENV) or DEFAULT_ENDPOINT
+    return environ.get(_TRACES_ENDPOINT_ENV) or _TRACES_PATH.format(base.rstrip("/"))
+
+
+def protocol_named(environ: Mapping[str, str]) -> str:
+    """Return the OTLP protocol in the environment; `http/protobuf` if there is none."""
+    return next((environ[name] for name in _PROTOCOL_ENVS if environ.get(name)), "http/protobuf")
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without user name and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def probe(traces_url: str) -> int | None:
+    """Return the status that answers an OTLP request without spans; None if nothing answers.
+
+    traces_url: where the request goes.
+    """
+    try:
+        # An empty body is a valid ExportTraceServiceRequest.
+        answer = httpx.post(
+            traces_url,
+            content=b"",
+            headers={"content-type": "application/x-protobuf"},
+            timeout=_PROBE_TIMEOUT_S,
+            trust_env=False,
+        )
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return None
+    return answer.status_code

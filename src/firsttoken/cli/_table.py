@@ -1,0 +1,78 @@
+"""The demo's tables: while it runs as the clients see it, afterwards as the spans tell it. Uses rich."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from firsttoken.cli._chart import CAUSES
+from firsttoken.cli._clients import Seen
+from firsttoken.cli._rows import Row, number, seconds, stall_lines
+from firsttoken.cli._told import Told
+
+_OUTCOMES: Final = {
+    "completed": "green",
+    "failed": "red",
+    "truncated": "red",
+    "cancelled": "yellow",
+    "abandoned": "yellow",
+}
+_LEFT: Final = frozenset({"client", "outcome", "now", "stalls"})
+
+
+def told_table(rows: Iterable[Row]) -> Table:
+    """Return a table of what the spans tell, a row per stream."""
+    table = _table("client", "outcome", "TTFT", "tokens", "tok/s", "p95\ngap", "max\ngap", "stalls")
+    for row in rows:
+        table.add_row(f"{row.part.number:>2} {row.part.role}", *_told_cells(row.told))
+    return table
+
+
+def seen_table(all_seen: Iterable[Seen]) -> Table:
+    """Return a table of what the clients saw so far, a row per stream."""
+    table = _table("client", "now", "first\nbyte", "kB", "reads")
+    for seen in all_seen:
+        first_s = seen.arrivals_s[0] - seen.asked_s if seen.asked_s and seen.arrivals_s else None
+        table.add_row(
+            f"{seen.part.number:>2} {seen.part.role}",
+            Text(seen.state, style="dim" if seen.ended is not None else ""),
+            seconds(first_s),
+            number(seen.bytes / 1000),
+            str(len(seen.arrivals_s)),
+        )
+    return table
+
+
+def _told_cells(told: Told | None) -> list[RenderableType]:
+    if told is None:
+        return [Text("no span", style="bold red"), *[""] * 6]
+    stalls = Text("\n").join(
+        Text(line, style=CAUSES.get(line.split(" ")[1], "")) for line in stall_lines(told.stalls)
+    )
+    return [
+        Text(told.outcome, style=_OUTCOMES.get(told.outcome, "")),
+        seconds(told.time_to_first_token_s),
+        number(told.output_tokens),
+        number(told.tokens_per_second, 1),
+        seconds(told.gap_p95_s),
+        seconds(told.gap_max_s),
+        stalls if told.stalls else Text("none", style="dim"),
+    ]
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in names:
+        table.add_column(
+            name,
+            justify="left" if name in _LEFT else "right",
+            vertical="top",
+            no_wrap=name != "stalls",
+            min_width=12 if name == "stalls" else None,
+        )
+    return table

@@ -1,0 +1,200 @@
+"""`firsttoken demo`: the main job on real sockets, with an answer for each way a stream can go wrong.
+
+Three places: an upstream in a process of its own, a chat app on uvicorn in a thread of its own, and real
+clients in another. The main thread starts them, draws, and ends them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from firsttoken.cli._extras import CLI_PACKAGES, require
+from firsttoken.cli._plan import MAX_STREAMS, MIN_SECONDS, Plan
+from firsttoken.errors import ConfigError
+
+_SECONDS: Final = 8.0
+_RELAY_SECONDS: Final = 60.0
+_FRAME_S: Final = 0.1
+_ALWAYS_ON: Final = ("always_on", "parentbased_always_on")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the subcommand."""
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help=f"how long the run takes, at least {MIN_SECONDS:g} (default {_SECONDS:g}); "
+        f"with --upstream: may take (default {_RELAY_SECONDS:g})",
+    )
+    parser.add_argument(
+        "--streams", type=int, default=5, help="how many clients, the five roles in turn (default 5)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the scripted text and pace (default 1)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--replay", metavar="FILE", help="send a recorded body: .sse, .ndjson, .json (array), .eventstream"
+    )
+    source.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="ask a real server that speaks the OpenAI wire, such as http://127.0.0.1:11434/v1",
+    )
+    parser.add_argument("--model", help="the model to ask for, with --upstream")
+    parser.add_argument(
+        "--key-env",
+        metavar="NAME",
+        default="OPENAI_API_KEY",
+        help="the environment variable with the key for --upstream (default OPENAI_API_KEY)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Return the plan for the options of the command line.
+
+    Raises: ConfigError: if one of them has a value that is not allowed.
+    """
+    least = 1.0 if options.upstream else MIN_SECONDS
+    seconds = options.seconds or (_RELAY_SECONDS if options.upstream else _SECONDS)
+    if not least <= seconds <= 3600:
+        raise ConfigError(f"--seconds is between {least:g} and 3600, not {seconds:g}")
+    if not 1 <= options.streams <= MAX_STREAMS:
+        raise ConfigError(f"--streams is between 1 and {MAX_STREAMS}, not {options.streams}")
+    common: dict[str, Any] = {"streams": options.streams, "seconds": seconds, "seed": options.seed}
+    if options.upstream:
+        if not options.model:
+            raise ConfigError("--upstream needs --model NAME")
+        url = completions_url(options.upstream)
+        return Plan("relay", model=options.model, url=url, key_env=options.key_env, **common)
+    if options.replay:
+        if not Path(options.replay).is_file():
+            raise ConfigError(f"--replay: there is no file {options.replay}")
+        plan = Plan("replay", model=options.model, file=str(Path(options.replay).resolve()), **common)
+        if not plan.size(1):
+            raise ConfigError(f"--replay: {options.replay} is empty")
+        return plan
+    return Plan("script", model=options.model or "scripted-1", **common)
+
+
+def completions_url(url: str) -> str:
+    """Return the URL to post to, given it or the base URL of an API.
+
+    Raises: ConfigError: if it is no http or https URL.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"--upstream is an http or https URL, not {url!r}")
+    url = url.rstrip("/")
+    return url if url.endswith("/completions") else f"{url}/chat/completions"
+
+
+def reason_to_refuse(environ: Mapping[str, str]) -> str | None:
+    """Return why nothing would be traced with these environment variables; None if all is well."""
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return "OTEL_SDK_DISABLED is true: nothing would be traced; unset it for the demo"
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    if sampler and sampler not in _ALWAYS_ON:
+        return f"OTEL_TRACES_SAMPLER is {sampler}: not every stream would be traced; unset it for the demo"
+    return None
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the demo; return 0, or 1 if anything was lost.
+
+    Raises: ConfigError: if an option or the environment does not allow it, or a package is missing.
+    """
+    require("cli", CLI_PACKAGES)
+    plan = plan_of(options)
+    if refusal := reason_to_refuse(os.environ):
+        raise ConfigError(refusal)
+    return _run(plan, as_json=options.json)
+
+
+def _run(plan: Plan, *, as_json: bool) -> int:
+    # Only now: these load a web framework, an HTTP client and a terminal library.
+    from rich.console import Console
+
+    from firsttoken.cli._audit import losses, whole_outcome
+    from firsttoken.cli._collector import find_collector
+    from firsttoken.cli._report import document, print_head, print_result
+    from firsttoken.cli._rows import Row
+    from firsttoken.cli._screen import Lines, LiveTable, Screen, Silence
+    from firsttoken.cli._told import told_of
+    from firsttoken.cli._traces import Traces
+
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 120
+    collector, where = find_collector(os.environ)
+    traces = Traces(collector)
+    whole = whole_outcome(plan)
+    screen: Screen = (
+        Silence() if as_json else LiveTable(console, plan) if console.is_terminal else Lines(console)
+    )
+    if not as_json:
+        print_head(console, plan, where)
+    all_seen, reports = _play(plan, traces, screen)
+    spans = traces.collect(expected=plan.streams)
+    rows = [
+        Row(
+            part=seen.part,
+            seen=seen,
+            told=told_of(found[0]) if (found := spans.get(seen.part.number)) else None,
+            report=reports.get(seen.part.number, {}),
+        )
+        for seen in all_seen
+    ]
+    lost = losses(rows, plan, whole, spans) + traces.flush()
+    if as_json:
+        print(document(plan, rows, traces, lost))
+    else:
+        print_result(console, rows, traces, lost)
+    return 1 if lost else 0
+
+
+def _play(plan: Plan, traces: Any, screen: Any) -> tuple[list[Any], dict[int, dict[str, Any]]]:
+    """Let the clients read; return what they saw and what the upstream reports."""
+    from anyio.from_thread import start_blocking_portal
+
+    from firsttoken.cli import chat
+    from firsttoken.cli._child import UpstreamProcess
+    from firsttoken.cli._clients import Clients
+    from firsttoken.cli._server import AppServer
+
+    with UpstreamProcess(plan) as upstream:
+        wiring = chat.Wiring(
+            upstream=upstream.url,
+            model=plan.model,
+            content_type=plan.content_type,
+            log_every_s=plan.log_every_s,
+            log_takes_s=plan.block_s,
+            traced=traces.note,
+        )
+        with AppServer(chat.chat_app(wiring)) as server, start_blocking_portal() as portal:
+            clients = Clients(plan, server.url)
+            with screen:
+                screen.show(clients.seen)
+                done: Future[None] = portal.start_task_soon(clients.run)
+                while not done.done():
+                    began_s = time.monotonic()
+                    screen.show(clients.seen)
+                    # Drawing shares the interpreter with the app: a tenth of the time at most.
+                    time.sleep(max(_FRAME_S, 9 * (time.monotonic() - began_s)))
+                screen.show(clients.seen)
+            done.result()
+            _wait_for_reports(plan, upstream.reports)
+    return clients.seen, upstream.reports
+
+
+def _wait_for_reports(plan: Plan, reports: Mapping[int, Any], timeout_s: float = 1.0) -> None:
+    """Give the upstream the moment it takes to notice that everybody is gone."""
+    deadline_s = time.monotonic() + timeout_s
+    with suppress(RuntimeError):  # the reader thread may add one while we look
+        while len(reports) < plan.streams and time.monotonic() < deadline_s:
+            time.sleep(_FRAME_S / 5)
