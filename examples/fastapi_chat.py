@@ -1,7 +1,7 @@
 """A FastAPI chat endpoint that streams server-sent events, with its traces.
 
-    python examples/fastapi_chat.py            # serves, reads one answer itself, shows the trace, ends
-    python examples/fastapi_chat.py --serve    # stays up: curl -N http://127.0.0.1:8000/chat
+python examples/fastapi_chat.py            # serves, reads one answer itself, shows the trace, ends
+python examples/fastapi_chat.py --serve    # stays up: curl -N http://127.0.0.1:8000/chat
 """
 
 from __future__ import annotations

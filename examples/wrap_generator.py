@@ -1,6 +1,6 @@
 """Wrap a stream you already have, and ask it what it was.
 
-    python examples/wrap_generator.py
+python examples/wrap_generator.py
 """
 
 from __future__ import annotations

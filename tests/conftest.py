@@ -14,11 +14,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import firsttoken
-from firsttoken import _iterate, _live, _record
-from firsttoken._runtime import Runtime
+from firsttoken._record import iterate as _iterate
+from firsttoken._record import record as _record
 from firsttoken._settings import Settings
-
-from .scenes import ManualClock
+from firsttoken._wrap import live as _live
+from firsttoken._wrap.runtime import Runtime
+from tests.scenes import ManualClock
 
 BACKENDS: list[Any] = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),

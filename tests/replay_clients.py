@@ -10,12 +10,12 @@ import httpx
 import httpx2
 import pytest
 
-from firsttoken import _runtime
 from firsttoken._settings import Settings
+from firsttoken._wrap import default
+from firsttoken._wrap import runtime as _runtime
 from firsttoken.httpx import AsyncTracingTransport, TracingTransport
-
-from .conftest import Traces
-from .replay_server import ReplayServer, Reply, recorded, sse_pieces
+from tests.conftest import Traces
+from tests.replay_server import ReplayServer, Reply, recorded, sse_pieces
 
 LIBRARIES: Any = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 CHAT = "chat-usage-after-finish.sse"
@@ -54,10 +54,10 @@ def url(server: ReplayServer, path: str = "/v1/chat/completions") -> str:
 @contextmanager
 def configured(**settings: Any) -> Iterator[None]:
     """Have a default runtime with settings of its own as long as the block lasts."""
-    before = _runtime._default
-    runtime = _runtime._default = _runtime.Runtime(Settings(**settings))
+    before = default._default
+    runtime = default._default = _runtime.Runtime(Settings(**settings))
     try:
         yield
     finally:
-        _runtime._default = before
+        default._default = before
         assert runtime.shutdown(10)

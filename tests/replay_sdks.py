@@ -8,9 +8,8 @@ import pytest
 
 import firsttoken
 from firsttoken.httpx import AsyncTracingTransport, TracingTransport
-
-from .conftest import Traces
-from .replay_server import ReplayServer, Reply, recorded, sse_pieces
+from tests.conftest import Traces
+from tests.replay_server import ReplayServer, Reply, recorded, sse_pieces
 
 openai = pytest.importorskip("openai", reason="needs the OpenAI SDK")
 anthropic = pytest.importorskip("anthropic", reason="needs the Anthropic SDK")

@@ -7,11 +7,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from firsttoken._live import Request
-from firsttoken._pending import traced_source
-from firsttoken._record import Detail, Ending, StreamRecord
-from firsttoken._runtime import Runtime
-from firsttoken._tally import Tally
+from firsttoken._record.record import Detail, Ending, StreamRecord
+from firsttoken._think.tally import Tally
+from firsttoken._wrap.live import Request
+from firsttoken._wrap.pending import traced_source
+from firsttoken._wrap.runtime import Runtime
 from firsttoken.decoders import Delta, Text
 
 MS = 1_000_000

@@ -18,8 +18,7 @@ from firsttoken.testing import (
     check_stream_wrapper,
     settle,
 )
-
-from .conftest import Traces
+from tests.conftest import Traces
 
 # trio says so of every async generator that is dropped unfinished, ours or not.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
@@ -100,9 +99,9 @@ def wait_for_spans(traces: Traces, count: int) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", SOURCES)
 async def test_shutdown_tells_a_live_stream_as_interrupted(kind: str, traces: Traces) -> None:
-    from firsttoken._live import Request
-    from firsttoken._pending import traced_source
-    from firsttoken._runtime import Runtime
+    from firsttoken._wrap.live import Request
+    from firsttoken._wrap.pending import traced_source
+    from firsttoken._wrap.runtime import Runtime
 
     runtime = Runtime(tracer_provider=traces.provider)
     live = runtime.open(Request())

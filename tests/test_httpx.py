@@ -18,10 +18,9 @@ from opentelemetry import trace
 
 import firsttoken
 from firsttoken.httpx import AsyncTracingTransport, TracingTransport
-
-from .conftest import Traces
-from .replay_clients import BODY, CHAT, LIBRARIES, chat_reply, open_async, open_sync, url
-from .replay_server import ReplayServer, Reply, cases, cut, recorded, sse_pieces
+from tests.conftest import Traces
+from tests.replay_clients import BODY, CHAT, LIBRARIES, chat_reply, open_async, open_sync, url
+from tests.replay_server import ReplayServer, Reply, cases, cut, recorded, sse_pieces
 
 # trio says so of every async generator that is dropped unfinished; httpx 0.28 leaves its own to gc.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")

@@ -14,10 +14,9 @@ import pytest
 
 import firsttoken
 from firsttoken.instrumentation import FirstTokenInstrumentor, instrument, uninstrument
-
-from .conftest import Traces
-from .replay_clients import BODY, HOSTS, LIBRARIES, chat_reply, configured, open_sync, url
-from .replay_server import ReplayServer, recorded
+from tests.conftest import Traces
+from tests.replay_clients import BODY, HOSTS, LIBRARIES, chat_reply, configured, open_sync, url
+from tests.replay_server import ReplayServer, recorded
 
 METHODS = [
     (library, name, method)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firsttoken import Outcome, StreamSummary
-from firsttoken._record import Detail, Ending
+from firsttoken._record.record import Detail, Ending
 from firsttoken.decoders import (
     Done,
     Finish,
@@ -21,8 +21,7 @@ from firsttoken.decoders import (
     Usage,
 )
 from firsttoken.summary import outcome_of, summarize
-
-from .scenes import MS, Paper, S, evenly
+from tests.scenes import MS, Paper, S, evenly
 
 
 def summary_of(paper: Paper, **options: Any) -> StreamSummary:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from firsttoken._setup import configure, flush, shutdown
-from firsttoken._stream import trace_stream, traced
-from firsttoken._timeline import decode_timeline
+from firsttoken._think.timeline import decode_timeline
 from firsttoken._version import __version__
+from firsttoken._wrap.setup import configure, flush, shutdown
+from firsttoken._wrap.stream import trace_stream, traced
 from firsttoken.errors import ConfigError, DecodeError, FirstTokenError
 from firsttoken.summary import Outcome, Stall, StallCause, StreamSummary
 

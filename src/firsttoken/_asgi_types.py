@@ -1,4 +1,4 @@
-"""The words of ASGI as types. Floor 5 (plug; ASGI).
+"""The words of ASGI as types. Floor 0 (words); any thread.
 
 Source: https://asgi.readthedocs.io/en/latest/specs/www.html
 """

@@ -18,9 +18,9 @@ from weakref import WeakSet
 import wrapt
 from opentelemetry.trace import TracerProvider
 
-from firsttoken._calls import CallTracing
 from firsttoken._guard import guarded
-from firsttoken._llm_hosts import Hosts
+from firsttoken._http.calls import CallTracing
+from firsttoken._http.hosts import Hosts
 
 HOSTS_ENV: Final = "FIRSTTOKEN_HOSTS"
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from firsttoken._attribution import Block, Stall, StallCause, stalls, totals
-from firsttoken._record import Detail, Ending, StreamRecord
-from firsttoken._tally import Tally
+from firsttoken._record.record import Detail, Ending, StreamRecord
+from firsttoken._think.attribution import Block, Stall, StallCause, stalls, totals
+from firsttoken._think.tally import Tally
 
 
 class Outcome(str, Enum):

@@ -19,7 +19,7 @@ from _report import Row, parser, report
 from export_sink import counts_of, sink
 from export_spans import span, times_of
 
-from firsttoken._chunk_events import ChunkEvents
+from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.export import StreamSpanProcessor, carrying
 
 EVENTS = 1000

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _report import Row, parser, report
 
 import firsttoken
-from firsttoken._live import Request
-from firsttoken._pending import traced_source
-from firsttoken._runtime import Runtime
 from firsttoken._settings import Settings
+from firsttoken._wrap.live import Request
+from firsttoken._wrap.pending import traced_source
+from firsttoken._wrap.runtime import Runtime
 
 Make = Callable[[AsyncIterator[Any]], Any]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import firsttoken
-from firsttoken.cli._told import told_of
+from firsttoken import semconv
+from firsttoken.cli._told import ToldStall, told_of
 from firsttoken.cli._wire import scripted
 from tests.conftest import Traces
 
@@ -33,24 +34,28 @@ def test_a_span_is_read_back_in_numbers(traces: Traces) -> None:
     assert list(told.arrivals_s) == sorted(told.arrivals_s)
 
 
-def test_stalls_are_read_back_with_their_cause(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
-    from firsttoken._runtime import Runtime, default_runtime
-    from firsttoken._settings import Settings
-
-    runtime = Runtime(Settings(stall_threshold_s=1e-9), tracer_provider=traces.provider)
-    monkeypatch.setattr("firsttoken._stream.default_runtime", lambda: runtime)
-    assert default_runtime() is not runtime
-    for _ in firsttoken.trace_stream(["one ", "two "], decoder="text"):
-        pass
-    assert runtime.flush(10)
-    stalls = told_of(traces.exporter.get_finished_spans()[0]).stalls
-    assert stalls
-    for stall in stalls:
-        assert stall.cause in {"provider", "consumer"}
-        assert stall.duration_s == pytest.approx(stall.wait_s + stall.hold_s + stall.loop_blocked_s)
-        assert stall.at_s > 0
-        assert stall.file is None
-    runtime.shutdown(10)
+def test_stalls_are_read_back_with_their_cause_and_place(traces: Traces) -> None:
+    span = traces.provider.get_tracer("firsttoken").start_span("chat", start_time=1_000_000_000)
+    said = {
+        semconv.STALL_CAUSE: "event_loop",
+        semconv.STALL_DURATION: 0.5,
+        semconv.WAIT: 0.1,
+        semconv.HOLD: 0.0,
+        semconv.LOOP_BLOCKED: 0.4,
+    }
+    place = {
+        semconv.CODE_FILE_PATH: "/a/chat.py",
+        semconv.CODE_LINE_NUMBER: 88,
+        semconv.CODE_FUNCTION_NAME: "save_log",
+    }
+    span.add_event(semconv.EVENT_STALL, {**said, **place}, timestamp=2_500_000_000)
+    span.add_event(semconv.EVENT_STALL, said, timestamp=3_000_000_000)
+    span.end(end_time=4_000_000_000)
+    (finished,) = traces.exporter.get_finished_spans()
+    assert told_of(finished).stalls == (
+        ToldStall(1.5, 0.5, "event_loop", 0.1, 0.0, 0.4, "/a/chat.py", 88, "save_log"),
+        ToldStall(2.0, 0.5, "event_loop", 0.1, 0.0, 0.4, None, None, None),
+    )
 
 
 def test_a_stream_without_a_token_is_read_back_without_one(traces: Traces) -> None:

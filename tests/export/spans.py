@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from firsttoken._chunk_events import ChunkEvents
+from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.export._batch import CAP_BYTES
 from firsttoken.export._encode_spans import Surroundings, encode_span
 from firsttoken.export._queue import Entry

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import Event
 
-from firsttoken._chunk_events import NO_GAP, ChunkEvents
+from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
 from firsttoken.export._batch import CAP_BYTES, encode_request
 from firsttoken.export._encode_events import chunk_events_size, encode_chunk_events
 from firsttoken.export._encode_spans import Surroundings, encode_span

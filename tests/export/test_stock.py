@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from firsttoken._chunk_events import ChunkEvents
+from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.export import StreamSpanProcessor, carrying
 from firsttoken.export._stock import stock_exporter
 from tests.export.faults import end_spans

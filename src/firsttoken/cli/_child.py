@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import IO, Any, Final
@@ -44,8 +45,9 @@ class UpstreamProcess:
             env={**os.environ, "PYTHONSAFEPATH": "1"},
         )
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asdict(self._plan)).encode() + b"\n")
-        self._process.stdin.flush()
+        with suppress(OSError):  # it ended already: `url` will tell why
+            self._process.stdin.write(json.dumps(asdict(self._plan)).encode() + b"\n")
+            self._process.stdin.flush()
         self._reader = threading.Thread(target=self._read, name="demo-upstream-reports", daemon=True)
         self._reader.start()
         return self
@@ -65,7 +67,8 @@ class UpstreamProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(OSError):
+            self._process.stdin.close()
         try:
             self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

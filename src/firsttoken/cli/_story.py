@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from firsttoken._clock import NS_PER_S
 from firsttoken.cli._plan import Role
 from firsttoken.cli._rows import Row, place, seconds
-from firsttoken.cli._told import ToldStall
+from firsttoken.cli._told import Told, ToldStall
 
 
 def story(rows: Sequence[Row]) -> list[str]:
@@ -38,53 +38,47 @@ def _blocked(rows: Sequence[Row]) -> Iterable[str]:
 
 def _held(rows: Sequence[Row]) -> Iterable[str]:
     """Who read so slowly that the app had to wait."""
-    for row in _first(rows, Role.SLOW):
+    for row, told in _first(rows, Role.SLOW):
         name = f"Stream {row.part.number}'s reader"
-        held_s = sum(stall.hold_s for stall in _stalls(row) if stall.cause == "consumer")
+        held_s = sum(stall.hold_s for stall in told.stalls if stall.cause == "consumer")
         if held_s:
             yield f"{name} looked away and held it up for {seconds(held_s)}: the model was not slow."
-        elif row.seen.ended == "read to the end" and _outcome(row) == "completed":
+        elif told.outcome == "completed":
             yield f"{name} was slow, but the buffers in between held all that it left unread."
 
 
 def _left(rows: Sequence[Row]) -> Iterable[str]:
     """Who left, and how soon the model was told."""
-    for row in _first(rows, Role.LEAVER):
+    for row, told in _first(rows, Role.LEAVER):
         left_ns, closed_ns = row.seen.left_ns, row.report.get("ended_ns")
         if left_ns is None or closed_ns is None or row.report.get("ended") != "app left":
             continue
-        after_s = (left_ns - row.told.started_ns) / NS_PER_S if row.told else None
+        after = seconds((left_ns - told.started_ns) / NS_PER_S)
         later = seconds(max(0.001, (closed_ns - left_ns) / NS_PER_S))
         yield (
-            f"Stream {row.part.number}'s client left after {seconds(after_s)}, and {later} later the app "
-            f"hung up on the model as well: {_outcome(row)}, not failed."
+            f"Stream {row.part.number}'s client left after {after}, and {later} later the app hung up on "
+            f"the model as well: {told.outcome}, not failed."
         )
 
 
 def _broken(rows: Sequence[Row]) -> Iterable[str]:
     """Whose upstream broke off: one that was cut, and one that ended as if it were whole."""
     for ended, how in (("connection cut", "broke off"), ("cut short", "just ended")):
-        for row in _first([row for row in rows if row.report.get("ended") == ended], Role.BROKEN):
-            if row.told is None:
-                continue
-            last = row.told.stalls[-1] if row.told.stalls else None
-            silent = (
-                f"fell silent for {seconds(last.wait_s)} and " if last and last.cause == "provider" else ""
-            )
-            error = f" ({row.told.error_type})" if row.told.error_type else ", for want of an end mark"
+        alike = [row for row in rows if row.report.get("ended") == ended]
+        for row, told in _first(alike, Role.BROKEN):
+            last = told.stalls[-1] if told.stalls else None
+            silent_s = last.wait_s if last is not None and last.cause == "provider" else 0.0
+            silent = f"fell silent for {seconds(silent_s)} and " if silent_s else ""
+            error = f" ({told.error_type})" if told.error_type else ", for want of an end mark"
             yield (
-                f"Stream {row.part.number}'s upstream {silent}{how} after {row.told.chunk_count} chunks: "
-                f"{_outcome(row)}{error}."
+                f"Stream {row.part.number}'s upstream {silent}{how} after {told.chunk_count} chunks: "
+                f"{told.outcome}{error}."
             )
 
 
-def _first(rows: Sequence[Row], role: Role) -> list[Row]:
+def _first(rows: Sequence[Row], role: Role) -> list[tuple[Row, Told]]:
     """Return the first stream with a role and a span; what it went through, the others like it did."""
-    return [row for row in rows if row.part.role is role and row.told is not None][:1]
-
-
-def _outcome(row: Row) -> str:
-    return row.told.outcome if row.told is not None else "untold"
+    return [(row, row.told) for row in rows if row.part.role is role and row.told is not None][:1]
 
 
 def _stalls(row: Row) -> tuple[ToldStall, ...]:

@@ -14,7 +14,7 @@ from opentelemetry.trace import format_span_id
 
 import firsttoken
 from firsttoken import semconv
-from firsttoken._runtime import default_runtime
+from firsttoken._wrap.default import default_runtime
 from firsttoken.cli import chat
 from firsttoken.cli._collector import Collector
 from firsttoken.export import StreamSpanProcessor, statistics

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from firsttoken.cli._extras import CLI_PACKAGES, require
 from firsttoken.cli._plan import MAX_STREAMS, MIN_SECONDS, Plan
+from firsttoken.cli._wire import content_type_of
 from firsttoken.errors import ConfigError
 
 _SECONDS: Final = 8.0
@@ -74,13 +75,19 @@ def plan_of(options: argparse.Namespace) -> Plan:
         url = completions_url(options.upstream)
         return Plan("relay", model=options.model, url=url, key_env=options.key_env, **common)
     if options.replay:
-        if not Path(options.replay).is_file():
-            raise ConfigError(f"--replay: there is no file {options.replay}")
-        plan = Plan("replay", model=options.model, file=str(Path(options.replay).resolve()), **common)
-        if not plan.size(1):
-            raise ConfigError(f"--replay: {options.replay} is empty")
-        return plan
+        return Plan("replay", model=options.model, file=_recording(options.replay), **common)
     return Plan("script", model=options.model or "scripted-1", **common)
+
+
+def _recording(file: str) -> str:
+    """Return the full path of a recorded body that can be sent."""
+    path = Path(file)
+    if not path.is_file():
+        raise ConfigError(f"--replay: there is no file {file}")
+    content_type_of(file)  # refuses an ending that no framing has
+    if not path.stat().st_size:
+        raise ConfigError(f"--replay: {file} is empty")
+    return str(path.resolve())
 
 
 def completions_url(url: str) -> str:

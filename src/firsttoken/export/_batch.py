@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from firsttoken._chunk_events import ChunkEvents
+from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.export._encode_events import EVENT_BYTES_MAX, chunk_events_size, encode_chunk_events
 from firsttoken.export._encode_values import number_field, varint
 from firsttoken.export._queue import Entry, SpanQueue

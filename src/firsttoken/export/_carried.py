@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from firsttoken._chunk_events import ChunkEvents
+from firsttoken._think.chunk_events import ChunkEvents
 
 
 class _Carried(threading.local):

@@ -14,10 +14,10 @@ from typing import Any, Final
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
 from opentelemetry.sdk.trace import ReadableSpan
 
-from firsttoken._chunk_events import ChunkEvents
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._guard import guarded, note_fault
-from firsttoken._worker import Worker
+from firsttoken._record.worker import Worker
+from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.export._aside import ExportLoop
 from firsttoken.export._dispatch import Dispatch
 from firsttoken.export._queue import Entry

@@ -16,8 +16,8 @@ from operator import sub
 from struct import pack
 from typing import Final, NamedTuple
 
-from firsttoken._chunk_events import NO_GAP, ChunkEvents
 from firsttoken._clock import NS_PER_S, to_s
+from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
 from firsttoken.export._encode_values import field, key_value, text_field
 from firsttoken.semconv import COALESCED, EVENT_CHUNK, GAP, SEQUENCE, TEXT
 

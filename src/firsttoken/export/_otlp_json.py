@@ -16,8 +16,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from firsttoken._chunk_events import NO_GAP, ChunkEvents
 from firsttoken._clock import to_s
+from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
 from firsttoken.export._batch import encode_request
 from firsttoken.export._encode_events import row
 from firsttoken.export._lazily import PROTOBUF, load

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from firsttoken._chunk_events import ChunkEvents
+from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.export._encode_events import chunk_events_size
 
 if TYPE_CHECKING:

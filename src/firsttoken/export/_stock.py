@@ -15,9 +15,9 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_val
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from firsttoken._chunk_events import NO_GAP, ChunkEvents
 from firsttoken._clock import to_s
 from firsttoken._guard import logger
+from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
 from firsttoken.export._answer import Answer
 from firsttoken.export._aside import aside
 from firsttoken.export._encode_events import row

@@ -17,8 +17,8 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from firsttoken._chunk_events import ChunkEvents
 from firsttoken._guard import guarded, logger
+from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.errors import ConfigError
 from firsttoken.export._batch import CAP_BYTES
 from firsttoken.export._carried import carried

@@ -1,0 +1,224 @@
+"""Calls to models as an HTTP client sees them, to the last byte. Floor 4 (wrap); the user's thread.
+
+Written against what httpx and httpx2 have in common; neither is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from firsttoken import semconv
+from firsttoken._clock import monotonic_ns
+from firsttoken._guard import guarded
+from firsttoken._http.facts import facts_of
+from firsttoken._http.hosts import HostPatterns, Hosts, HostTable, operation_of
+from firsttoken._http.wire import AsyncBody, Body, SyncBody, is_streaming, record_response
+from firsttoken._tell.context import is_told_above, owner_of
+from firsttoken._wrap.default import default_runtime
+from firsttoken._wrap.live import LiveStream, Request
+from firsttoken._wrap.runtime import Runtime
+
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+_PORTS: Final = {"http": 80, "https": 443}
+#: In which the SDKs made by Stainless (OpenAI, Anthropic, Groq, ...) say how often they tried before.
+_RETRY_HEADER: Final = "x-stainless-retry-count"
+#: What others set in the context of a call they tell themselves, or nobody should.
+_SUPPRESSED_BY: Final = ("suppress_instrumentation", "suppress_language_model_instrumentation")
+#: Spans of these others are of the call itself: OpenInference's kind; all else has the conventions' names.
+_LLM_SPAN_KIND: Final = "openinference.span.kind"
+
+
+class CallTracing:
+    """What the transports, and the patched ones of `instrument`, do with a request.
+
+    hosts: hosts that answer with a model, besides the providers' own: patterns of `host` or `host:port`,
+        or a mapping from them to the provider's name.
+    propagate_to: patterns of the hosts that are told the trace (`traceparent`); loopback and private ones
+        if None.
+    tracer_provider: the configured or the global one if not given.
+
+    Raises: TypeError: if an argument has a wrong type.
+    Raises: ConfigError: if a pattern is none.
+    """
+
+    def __init__(
+        self,
+        hosts: Hosts = (),
+        propagate_to: Iterable[str] | None = None,
+        tracer_provider: TracerProvider | None = None,
+    ) -> None:
+        if tracer_provider is not None and not hasattr(tracer_provider, "get_tracer"):
+            raise TypeError(
+                f"tracer_provider is a TracerProvider or None, not {type(tracer_provider).__qualname__}"
+            )
+        self._hosts = HostTable(hosts)
+        self._told = HostPatterns(propagate_to)
+        self.tracer_provider = tracer_provider
+
+    def look_at(self, request: Any) -> Call | None:
+        """Return the call to a model that a request is and that nobody tells yet; else None.
+
+        Cost: about a quarter of a microsecond for a host that is no model's; tests/bench/bench_httpx.py.
+        """
+        url = request.url
+        is_model, provider = self._hosts.look_up(url.host, url.port)
+        if not is_model:
+            return None
+        call = None
+        with guarded("look at a request"):
+            call = self._look_at(request, provider)
+        return call
+
+    def _look_at(self, request: Any, provider: str | None) -> Call | None:
+        path: str = request.url.path
+        operation = operation_of(path)
+        owner = owner_of()
+        if isinstance(owner, LiveStream):
+            # A task that was begun while the owner's source was pulled may outlive the owner.
+            if not owner.is_over:
+                if operation is not None:
+                    owner.learn(_facts(request, path, provider))
+                    self.propagate(request, otel_context.get_current())
+                return None
+        elif is_told_above() or _is_suppressed() or _is_model_call(trace.get_current_span()):
+            return None
+        runtime = default_runtime()
+        return Call(self, runtime, request, self.describe(request, path, operation, provider))
+
+    def describe(
+        self, request: Any, path: str, operation: str | None, provider: str | None
+    ) -> Request | None:
+        """Return what a request asks for; None if it is not known to ask a model."""
+        if operation is None:
+            return None
+        facts = _facts(request, path, None)
+        facts.setdefault(semconv.REQUEST_STREAM, path.startswith("/api/"))
+        return Request(
+            operation=operation,
+            provider=provider,
+            model=facts.pop(semconv.REQUEST_MODEL, None),
+            attributes=facts,
+            parent=otel_context.get_current(),
+            tracer_provider=self.tracer_provider,
+        )
+
+    def propagate(self, request: Any, context: otel_context.Context) -> None:
+        """Tell the trace of `context` to a host that may know, unless somebody did already."""
+        url = request.url
+        if "traceparent" not in request.headers and self._told.allow(url.host, url.port):
+            _PROPAGATOR.inject(request.headers, context)
+
+
+class Call:
+    """One request to a model, until its answer is there.
+
+    described: None if only the answer can tell whether it is one.
+    """
+
+    def __init__(
+        self, tracing: CallTracing, runtime: Runtime, request: Any, described: Request | None
+    ) -> None:
+        self._tracing = tracing
+        self._runtime = runtime
+        self._request = request
+        self._issued_ns = monotonic_ns()
+        self._live = None if described is None else runtime.open(described)
+
+    async def send_async(self, handle: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Send the request through `handle` and record the answer as it is read."""
+        with self._in_flight():
+            response = await handle(self._request)
+        self._answered(response, AsyncBody)
+        return response
+
+    def send(self, handle: Callable[[Any], Any]) -> Any:
+        """Send the request through `handle` and record the answer as it is read."""
+        with self._in_flight():
+            response = handle(self._request)
+        self._answered(response, SyncBody)
+        return response
+
+    @contextmanager
+    def _in_flight(self) -> Iterator[None]:
+        """Count the block as part of the request: its time, its failure, the spans it makes."""
+        live = self._live
+        if live is None:
+            yield
+            return
+        record = live.record
+        record.begin()
+        with guarded("propagate a trace"):
+            span = self._runtime.start_span(live)
+            self._tracing.propagate(self._request, trace.set_span_in_context(span, live.request.parent))
+        try:
+            with record.in_context():
+                yield
+        except BaseException as error:
+            record.end(error)
+            raise
+        record.ready()
+
+    def _answered(self, response: Any, body: Body) -> None:
+        with guarded("look at a response"):
+            live = self._live
+            if live is None:
+                if not is_streaming(response):
+                    return
+                live = self._open_late()
+            record_response(response, self._request.url, live, self._runtime.start_span, body)
+
+    def _open_late(self) -> LiveStream:
+        # An endpoint nobody knows, at a host that answers with a model, and it streams.
+        request, tracing = self._request, self._tracing
+        described = tracing.describe(request, request.url.path, "chat", None)
+        assert described is not None
+        live = self._runtime.open(described, self._issued_ns)
+        live.record.begin()
+        live.record.ready()
+        return live
+
+
+def _facts(request: Any, path: str, provider: str | None) -> dict[str, Any]:
+    """Return what a request says of itself; never a header's value but the number of tries before."""
+    url = request.url
+    facts = facts_of(path, _body_at_hand(request))
+    facts[semconv.SERVER_ADDRESS] = url.host
+    facts[semconv.SERVER_PORT] = url.port or _PORTS.get(url.scheme, 443)
+    if provider is not None:
+        facts[semconv.PROVIDER_NAME] = provider
+    tried = request.headers.get(_RETRY_HEADER, "")
+    if tried.isdecimal() and len(tried) < 4 and int(tried) > 0:
+        facts[semconv.HTTP_RESEND_COUNT] = int(tried)
+    return facts
+
+
+def _body_at_hand(request: Any) -> bytes | None:
+    """Return the body of a request unless it is sent piecemeal."""
+    try:
+        content: bytes = request.content
+    except Exception:  # httpx and httpx2 have an error each for a body that was not read
+        return None
+    return content
+
+
+def _is_suppressed() -> bool:
+    """Whether spans of calls to models are not wanted in the current context."""
+    return any(otel_context.get_value(key) for key in _SUPPRESSED_BY)
+
+
+def _is_model_call(span: trace.Span) -> bool:
+    """Whether `span` tells the call already, by an instrumentation that leaves no mark in the context."""
+    attributes = getattr(span, "attributes", None)
+    if not attributes or not span.is_recording():
+        return False
+    operation = attributes.get(semconv.OPERATION_NAME)
+    if operation in semconv.INFERENCE_OPERATIONS:
+        return bool(getattr(span, "kind", None) is trace.SpanKind.CLIENT)
+    return bool(attributes.get(_LLM_SPAN_KIND) == "LLM")

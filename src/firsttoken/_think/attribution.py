@@ -1,0 +1,184 @@
+"""Who spent the time: the source, the consumer, or the event loop. Floor 2 (think): pure; thinker thread.
+
+Every moment of a stream is a stretch of waiting for the source or of being held by the consumer. Where a
+blocked event loop overlaps one, that time is taken from both: nobody waits for a source, and no consumer
+is slow, while the loop stands still. What is left always sums to the whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from firsttoken._record.record import Detail, StreamRecord
+from firsttoken._think.tally import Tally
+
+
+class StallCause(str, Enum):
+    """Who let a gap grow to a stall."""
+
+    PROVIDER = "provider"
+    CONSUMER = "consumer"
+    EVENT_LOOP = "event_loop"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Stall:
+    """A gap at or above the threshold, split into who spent it.
+
+    sequence: index of the chunk that ended it; the number of chunks if the stream ended first.
+    started_ns: Unix time at which the gap began.
+    wait_ns, hold_ns, loop_blocked_ns: the source, the consumer, the event loop; they sum to `duration_ns`.
+    file, line, function: the code that blocked the loop longest in this gap, where that is the cause.
+    """
+
+    sequence: int
+    started_ns: int
+    duration_ns: int
+    cause: StallCause
+    wait_ns: int
+    hold_ns: int
+    loop_blocked_ns: int
+    file: str | None = None
+    line: int | None = None
+    function: str | None = None
+
+
+class Block(Protocol):
+    """A stretch of time in which one callback held the event loop, and whose line it was."""
+
+    @property
+    def started_ns(self) -> int: ...
+    @property
+    def ended_ns(self) -> int: ...
+    @property
+    def file(self) -> str | None: ...
+    @property
+    def line(self) -> int | None: ...
+    @property
+    def function(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of monotonic time, and whether the consumer held the stream (or we waited)."""
+
+    begin_ns: int
+    end_ns: int
+    held: bool
+
+
+def split(stretches: Iterable[Stretch], blocks: Sequence[Block]) -> tuple[int, int, int]:
+    """Return (wait, hold, loop blocked) of `stretches` in ns; they sum to their length.
+
+    While the loop is blocked nobody waits for the source and no consumer is slow: that time is taken
+    out of both. Blocks are of one loop, so they do not overlap.
+    """
+    wait = hold = blocked = 0
+    for stretch in stretches:
+        length = max(0, stretch.end_ns - stretch.begin_ns)
+        lost = min(length, sum(overlap(stretch.begin_ns, stretch.end_ns, block) for block in blocks))
+        blocked += lost
+        if stretch.held:
+            hold += length - lost
+        else:
+            wait += length - lost
+    return wait, hold, blocked
+
+
+def overlap(begin_ns: int, end_ns: int, block: Block) -> int:
+    """Return how long `block` held the loop between two monotonic times (ns)."""
+    return max(0, min(end_ns, block.ended_ns) - max(begin_ns, block.started_ns))
+
+
+def cause_of(wait_ns: int, hold_ns: int, loop_blocked_ns: int) -> StallCause:
+    """Name who spent most of a gap; on a tie, the one the user can mend."""
+    if loop_blocked_ns >= max(wait_ns, hold_ns):
+        return StallCause.EVENT_LOOP
+    return StallCause.CONSUMER if hold_ns >= wait_ns else StallCause.PROVIDER
+
+
+def stretches(record: StreamRecord, tally: Tally, first: int, last: int) -> Iterator[Stretch]:
+    """Yield who had the stream between two chunks, given by index.
+
+    first: -1 for the issue of the request. last: the number of chunks for the end of the stream.
+    """
+    arrivals, resumes = tally.arrivals, tally.resumes
+    ended_ns = tally.ended_ns
+    if first < 0:
+        pulled_ns = tally.pulled_ns
+        yield Stretch(record.issued_ns, record.ready_ns, held=False)
+        yield Stretch(record.ready_ns, pulled_ns, held=True)
+        yield Stretch(pulled_ns, arrivals[0] if arrivals else ended_ns, held=False)
+        first = 0
+    for index in range(first, min(last, len(arrivals))):
+        follows_ns = arrivals[index + 1] if index + 1 < len(arrivals) else ended_ns
+        if record.detail is not Detail.FULL:
+            resumed_ns = arrivals[index]
+        else:
+            resumed_ns = resumes[index] if index < len(resumes) else follows_ns
+        yield Stretch(arrivals[index], resumed_ns, held=True)
+        yield Stretch(resumed_ns, follows_ns, held=False)
+
+
+def totals(record: StreamRecord, tally: Tally, blocks: Sequence[Block]) -> tuple[int, int, int]:
+    """Return (wait, hold, loop blocked) of the whole stream in ns; they sum to its duration."""
+    ended_ns = tally.ended_ns
+    last = len(tally.arrivals) if tally.done_index is None else tally.done_index
+    hold = tally.held_before_ns(last)
+    if record.detail is Detail.FULL and len(tally.resumes) < last:
+        hold += ended_ns - tally.arrivals[-1]
+    wait = ended_ns - record.issued_ns - hold
+    blocked = 0
+    for block in blocks:
+        first = bisect_left(tally.arrivals, block.started_ns) - 1
+        last = bisect_right(tally.arrivals, min(block.ended_ns, ended_ns))
+        for stretch in stretches(record, tally, first, last):
+            lost = overlap(stretch.begin_ns, min(stretch.end_ns, ended_ns), block)
+            blocked += lost
+            if stretch.held:
+                hold -= lost
+            else:
+                wait -= lost
+    return max(0, wait), max(0, hold), blocked
+
+
+def stalls(record: StreamRecord, tally: Tally, blocks: Sequence[Block]) -> tuple[Stall, ...]:
+    """Return the gaps that were stalls, the one the stream died in included."""
+    gaps = list(tally.long_gaps)
+    last = tally.last_content
+    if (
+        last is not None
+        and not tally.said_end
+        and tally.ended_ns - tally.arrivals[last] >= tally.stall_threshold_ns
+    ):
+        gaps.append((last, len(tally.arrivals)))
+    return tuple(_stall(record, tally, before, after, blocks) for before, after in gaps)
+
+
+def _stall(record: StreamRecord, tally: Tally, before: int, after: int, blocks: Sequence[Block]) -> Stall:
+    began_ns = tally.arrivals[before]
+    until_ns = tally.arrivals[after] if after < len(tally.arrivals) else tally.ended_ns
+    wait, hold, blocked = split(stretches(record, tally, before, after), blocks)
+    cause = cause_of(wait, hold, blocked)
+    blamed = None
+    if cause is StallCause.EVENT_LOOP:
+        blamed = max(blocks, key=lambda block: overlap(began_ns, until_ns, block), default=None)
+    return Stall(
+        sequence=after,
+        started_ns=began_ns + record.wall_offset_ns,
+        duration_ns=until_ns - began_ns,
+        cause=cause,
+        wait_ns=wait,
+        hold_ns=hold,
+        loop_blocked_ns=blocked,
+        file=blamed.file if blamed else None,
+        line=blamed.line if blamed else None,
+        function=blamed.function if blamed else None,
+    )

@@ -1,0 +1,159 @@
+"""A response body while it streams: marked as it is pushed, not pulled. Floor 5 (plug; ASGI); on the loop.
+
+Each body message is marked when the application hands it over and again when the server has taken it.
+Waiting is for the application; the time that the server takes is the client's hold.
+
+Cost: tests/bench/bench_asgi.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.trace import Span
+
+from firsttoken import semconv
+from firsttoken._asgi_types import Message, Send
+from firsttoken._clock import monotonic_ns
+from firsttoken._guard import guarded
+from firsttoken._record.record import Detail, Ending
+from firsttoken._wrap.live import LiveStream
+from firsttoken.asgi._body import is_readable, reference, said_at_the_end
+from firsttoken.asgi._server_span import enrich
+
+
+class ClientGone(BaseException):
+    """Ends the record of a response whose client left; never raised."""
+
+
+class BodyStream:
+    """The record of one body, from its first message on.
+
+    live: just opened.
+    send: the server's.
+    server_span: the request's; it is enriched when the stream ends.
+    media_type: tells whether the thinker can read the body.
+    """
+
+    __slots__ = (
+        "_chunk_count",
+        "_first_byte_ns",
+        "_is_full",
+        "_is_readable",
+        "_live",
+        "_mark",
+        "_record",
+        "_send",
+        "_sending",
+        "_server_span",
+        "_size",
+        "_told",
+    )
+
+    def __init__(self, live: LiveStream, send: Send, server_span: Span | None, media_type: str) -> None:
+        record = live.record
+        record.begin_pulling()
+        self._live = live
+        self._record = record
+        self._send = send
+        self._server_span = server_span
+        self._is_readable = is_readable(media_type)
+        self._is_full = record.detail is Detail.FULL
+        self._mark: Callable[[Any], None] = record.marks.append
+        self._chunk_count = 0
+        #: The number of the body that the server has not taken yet; 0 if there is none.
+        self._sending = 0
+        self._size = 0
+        self._first_byte_ns: int | None = None
+        self._told: Ending | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether anybody will look: a stream that is not sampled is left alone."""
+        return self._record.detail is not Detail.NOTHING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known how it ended."""
+        return self._record.ending is not None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it ended because the client left, or the request was cancelled."""
+        return self._record.ending is Ending.CANCELLED
+
+    async def send(self, message: Message) -> None:
+        """Send a body message, marking when it came and when the server had taken it."""
+        body = message.get("body")
+        if not body:
+            await self._send(message)
+            return
+        now = monotonic_ns()
+        mark = self._mark
+        if self._sending:
+            # Another task is still sending (keepalives do that): for the stream, that hold ends here.
+            self._mark_taken(now)
+        self._sending = self._chunk_count = number = self._chunk_count + 1
+        self._size += len(body)
+        mark(now)
+        mark(body if type(body) is bytes and self._is_readable else self._kept(body))
+        if number == 1:
+            self._first_byte_ns = now - self._record.issued_ns
+        try:
+            await self._send(message)
+        except OSError:
+            # How servers say, since ASGI 2.4, that the client is gone.
+            self.end(ClientGone())
+            raise
+        if self._sending == number:
+            self._sending = 0
+            if self._is_full:
+                self._mark(monotonic_ns())
+
+    def completes(self, *, is_failing: bool) -> None:
+        """Put on the SERVER span that the last message is about to be sent, after which it may be over.
+
+        is_failing: an exception is on its way.
+        """
+        if self._record.ending is None:
+            self._tell(Ending.RAISED if is_failing else Ending.EXHAUSTED)
+
+    def end(self, error: BaseException | None) -> None:
+        """Note how the stream ended, as `StreamRecord.end` does; only the first call counts."""
+        record = self._record
+        if record.ending is None:
+            # What is still sent is no part of it, and nobody would take the marks away.
+            self._mark = _nothing
+            self._live.learn({semconv.BODY_SIZE: self._size})
+            record.end(error)
+            if record.ending is not None:
+                self._tell(record.ending)
+
+    def _mark_taken(self, now_ns: int) -> None:
+        if self._is_full:
+            self._mark(now_ns)
+
+    def _kept(self, body: Any) -> bytes | None:
+        return reference(body) if self._is_readable else None
+
+    def _tell(self, ending: Ending) -> None:
+        if ending is self._told or self._server_span is None or not self._server_span.is_recording():
+            return
+        self._told = ending
+        with guarded("enrich the SERVER span"):
+            said_error, said_end = said_at_the_end(self._live)
+            enrich(
+                self._server_span,
+                ending=ending,
+                said_error=said_error,
+                said_end=said_end,
+                error_type=self._record.error_type,
+                chunk_count=self._chunk_count,
+                size=self._size,
+                first_byte_ns=self._first_byte_ns,
+            )
+
+
+def _nothing(_: Any) -> None:
+    return None

@@ -1,0 +1,129 @@
+"""One thread that asks every watched event loop for a sign of life.
+
+Floor 4. `add` is called on the loops' threads, everything else runs on the watchdog thread. While nothing
+is watched it sleeps without a timeout.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread, get_native_id
+
+from firsttoken._clock import NS_PER_S, monotonic_ns
+from firsttoken.blocking._evidence import Lateness, ThreadClocks, gc_pauses, thread_frames
+from firsttoken.blocking._watch import Watch
+
+LATE_NS = 20_000_000
+
+_log = logging.getLogger("firsttoken")
+
+
+class Watchdog:
+    """The thread, and the watches it holds. Started by the first watch, starts afresh after a fork."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin afresh, without the thread: in the child of a fork."""
+        self._lock = Lock()
+        self._inbox: SimpleQueue[Watch | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self.wakeups = 0
+
+    def add(self, watch: Watch) -> None:
+        """Begin, or go on, to watch a loop.
+
+        Raises:
+            RuntimeError: if no thread can be started.
+        """
+        self._inbox.put(watch)
+        gc_pauses.install()  # now: the thread may get to run only after the first collection
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    thread = Thread(target=self._run, name="firsttoken-watchdog", daemon=True)
+                    thread.start()
+                    self._thread = thread
+
+    def hurry(self, watch: Watch) -> None:
+        """Let the next heartbeat of a watch be sent now: somebody waits for its answer."""
+        watch.due_ns = min(watch.due_ns, monotonic_ns())  # not later: a late watchdog is evidence
+        self._inbox.put(watch)
+
+    def stop(self) -> None:
+        """End the thread and wait for it briefly: at interpreter exit."""
+        thread = self._thread
+        if thread is not None:
+            self._inbox.put(None)
+            thread.join(1.0)
+
+    def _run(self) -> None:
+        watches: list[Watch] = []
+        lateness, clocks = Lateness(get_native_id()), ThreadClocks()
+        while True:
+            due_ns = min((watch.due_ns for watch in watches), default=None)
+            try:
+                watch = self._inbox.get(timeout=_timeout_s(due_ns, monotonic_ns()))
+                if watch is None:
+                    break
+                watch.parked = False
+                if watch not in watches:
+                    watches.append(watch)
+                gc_pauses.install()
+            except Empty:
+                pass
+            self.wakeups += 1
+            self._tick(watches, lateness, clocks)
+            if not watches and self._inbox.empty():
+                gc_pauses.remove()
+        gc_pauses.remove()
+        for watch in watches:
+            watch.stop()
+
+    def _tick(self, watches: list[Watch], lateness: Lateness, clocks: ThreadClocks) -> None:
+        now_ns = monotonic_ns()
+        due = [watch for watch in watches if watch.due_ns <= now_ns]
+        late_ns = max((now_ns - watch.due_ns for watch in due), default=0)
+        if late_ns >= LATE_NS or any(watch.silent for watch in due):
+            frames = thread_frames()
+            holder = clocks.busiest(frames, late_ns) if late_ns >= LATE_NS else None
+            for watch in due:
+                watch.look(frames, holder)
+        suspended = late_ns >= LATE_NS and lateness.suspended(late_ns)
+        # Before the ticks: they give up the interpreter; the wait to get it back belongs to the next wake.
+        lateness.expect(monotonic_ns())
+        clocks.expect()
+        for watch in due:
+            if not _ticked(watch, suspended):
+                watches.remove(watch)
+                if not watch.parked:
+                    watch.stop()
+
+
+def _ticked(watch: Watch, suspended: bool) -> bool:
+    try:
+        return watch.tick(monotonic_ns(), suspended)
+    except Exception:
+        _log.warning("firsttoken gave up watching an event loop", exc_info=True)
+        return False
+
+
+def _timeout_s(due_ns: int | None, now_ns: int) -> float | None:
+    return None if due_ns is None else max(0.0, (due_ns - now_ns) / NS_PER_S)
+
+
+watchdog = Watchdog()
+
+
+def _after_fork_in_child() -> None:
+    gc_pauses.remove()
+    watchdog.reset()
+
+
+atexit.register(watchdog.stop)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,90 @@
+"""Small ASGI applications, and a tracing middleware around them, for the tests of the ASGI edge."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from opentelemetry.trace import SpanKind
+
+from firsttoken.asgi import StreamTraceMiddleware
+from firsttoken.testing import SourceError
+from tests.conftest import Traces
+
+Between = Callable[[int], Awaitable[None]]
+
+
+class ScriptedApp:
+    """Streams `bodies` and remembers the very messages and scope it had to do with.
+
+    then: what follows the bodies: `end`, `raise`, `return` without a last message, or `listen` until the
+        client is gone.
+    between: awaited before each body, with its index.
+    """
+
+    def __init__(
+        self,
+        *bodies: Any,
+        content_type: str = "text/event-stream",
+        then: str = "end",
+        between: Between | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        status: int = 200,
+    ) -> None:
+        self.bodies = bodies
+        self.then = then
+        self.between = between
+        self.start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"Content-Type", content_type.encode()), *headers],
+        }
+        self.sent: list[Any] = []
+        self.asked: tuple[Any, Any, Any] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked = scope, receive, send
+        if scope["type"] != "http":
+            return
+
+        async def tell(message: Any) -> None:
+            self.sent.append(message)
+            await send(message)
+
+        await tell(self.start)
+        for index, body in enumerate(self.bodies):
+            if self.between is not None:
+                await self.between(index)
+            await tell({"type": "http.response.body", "body": body, "more_body": True})
+        if self.then == "raise":
+            raise SourceError("as told")
+        if self.then == "listen":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        if self.then == "end":
+            await tell({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def traced(app: Any, traces: Traces, **options: Any) -> StreamTraceMiddleware:
+    return StreamTraceMiddleware(app, tracer_provider=traces.provider, **options)
+
+
+def words(*texts: str) -> tuple[bytes, ...]:
+    """Return one SSE event per text, and the done event."""
+    return (*(f'data: {{"text": "{text}"}}\n\n'.encode() for text in texts), b"data: [DONE]\n\n")
+
+
+def server_and_stream(traces: Traces) -> tuple[Any, Any]:
+    """Return the one SERVER span and the one stream span below it, of all that was told."""
+    spans = traces.spans()
+    (server,) = [span for span in spans if span.kind is SpanKind.SERVER]
+    (stream,) = [span for span in spans if span.name.startswith("http.stream")]
+    assert stream.parent is not None
+    assert stream.parent.span_id == server.context.span_id
+    return server, stream
+
+
+def outcomes(traces: Traces) -> tuple[Any, Any]:
+    """Return what the SERVER span and the stream span call the outcome."""
+    server, stream = server_and_stream(traces)
+    return server.attributes["firsttoken.outcome"], stream.attributes["firsttoken.outcome"]

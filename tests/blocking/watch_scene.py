@@ -1,0 +1,94 @@
+"""One watch, its loop and the time, all in the hands of the test."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from firsttoken.blocking import _watch as _watch
+from firsttoken.blocking._culprit import LoopBlock
+from firsttoken.blocking._evidence import NO_BASE, GcPause
+from firsttoken.blocking._watch import Watch
+
+MS = 1_000_000
+THRESHOLD_MS = 50
+OTHER_THREAD = -7
+
+
+class FakeLoop:
+    """A loop that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.handle = object()
+        self.life_now = "running"
+        self.waiting: list[Callable[[], None]] = []
+
+    def send(self, answer: Callable[[], None]) -> None:
+        if self.life_now == "closed":
+            raise RuntimeError("closed")
+        self.waiting.append(answer)
+
+    def life(self, answer: Callable[[], None]) -> str:
+        return self.life_now
+
+    def answer(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for callback in waiting:
+            callback()
+
+
+class Scene:
+    """One watch, its loop, and the time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns = 1_000_000 * MS
+        self.cpu_ns = 0
+        self.delay_ns = 0
+        self.pauses: list[GcPause] = []
+        self.blocks: list[LoopBlock] = []
+        self.resumed: list[Watch] = []
+        monkeypatch.setattr(_watch, "monotonic_ns", lambda: self.now_ns)
+        monkeypatch.setattr(_watch, "time", SimpleNamespace(thread_time_ns=lambda: self.cpu_ns))
+        monkeypatch.setattr(_watch, "run_delay_ns", lambda _: self.delay_ns)
+        monkeypatch.setattr(_watch, "base_of_callback", lambda _: NO_BASE)
+        monkeypatch.setattr(_watch, "thread_name", lambda thread_id: f"thread {thread_id}")
+        monkeypatch.setattr(_watch, "gc_pauses", SimpleNamespace(within=lambda since, until: self.pauses))
+        self.loop = FakeLoop()
+        self.watch = Watch(self.loop, THRESHOLD_MS * MS, self.blocks.append, self.resumed.append)  # type: ignore[arg-type]
+        assert self.watch.enter(self.loop.handle)
+
+    def after(self, ms: float, cpu_ms: float = 0) -> Scene:
+        self.now_ns += int(ms * MS)
+        self.cpu_ns += int(cpu_ms * MS)
+        return self
+
+    def answer(self) -> Scene:
+        self.loop.answer()
+        return self
+
+    def tick(self, *, look: bool = True, suspended: bool = False, holder: int | None = None) -> bool:
+        if look:
+            frame = sys._getframe()
+            self.watch.look({threading.get_ident(): frame, OTHER_THREAD: frame}, holder)
+        return self.watch.tick(self.now_ns, suspended)
+
+    def due(self, **how: Any) -> bool:
+        """Tick at the moment the watch asked for."""
+        self.now_ns = self.watch.due_ns
+        return self.tick(**how)
+
+    def healthy(self) -> Scene:
+        """One heartbeat sent and answered, and the next one just sent."""
+        self.tick(look=False)
+        self.after(0.2).answer()
+        self.due(look=False)
+        return self
+
+    def block(self) -> LoopBlock:
+        (block,) = self.blocks
+        return block

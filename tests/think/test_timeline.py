@@ -1,0 +1,63 @@
+"""The timeline: what goes in comes out, to the microsecond, and bad text is refused."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firsttoken import DecodeError, decode_timeline
+from firsttoken._think.timeline import MAX_TIMELINE_BYTES, encode_timeline
+
+
+def nothing() -> None:
+    return None
+
+
+def encoded(arrivals_ns: list[int], issued_ns: int = 0) -> str:
+    return encode_timeline(arrivals_ns, issued_ns, nothing)
+
+
+@given(st.lists(st.integers(0, 10**14), max_size=200), st.integers(-(10**18), 10**18))
+def test_a_timeline_gives_back_every_arrival_to_the_microsecond(offsets: list[int], issued_ns: int) -> None:
+    offsets.sort()
+    told = decode_timeline(encoded([issued_ns + offset for offset in offsets], issued_ns))
+    assert told == [offset // 1000 for offset in offsets]
+
+
+def test_the_error_does_not_add_up() -> None:
+    arrivals = [1999 * (index + 1) for index in range(10_000)]
+    assert decode_timeline(encoded(arrivals))[-1] == arrivals[-1] // 1000
+
+
+def test_an_arrival_before_the_request_counts_as_with_it() -> None:
+    assert decode_timeline(encoded([500, 3_000, 9_000], issued_ns=5_000)) == [0, 0, 4]
+
+
+def test_a_stream_without_chunks_has_an_empty_timeline() -> None:
+    assert encoded([]) == ""
+    assert decode_timeline("") == []
+
+
+def test_a_token_every_20_ms_takes_four_characters_or_less() -> None:
+    assert len(encoded([20_000_000 * index for index in range(1, 1001)])) <= 4004
+
+
+def test_it_stops_growing() -> None:
+    timeline = encoded(list(range(0, 10**12, 2 * 10**6)))
+    assert MAX_TIMELINE_BYTES <= len(b64decode(timeline)) < MAX_TIMELINE_BYTES + 10
+    assert decode_timeline(timeline)[:3] == [0, 2000, 4000]
+
+
+def test_it_breathes_once_a_chunk() -> None:
+    breaths: list[None] = []
+    encode_timeline([1, 2, 3], 0, lambda: breaths.append(None))
+    assert len(breaths) == 3
+
+
+@pytest.mark.parametrize("text", ["*", "abc", "é", "gA==", b64encode(b"\x01\xff").decode()])
+def test_what_is_no_timeline_is_refused(text: str) -> None:
+    with pytest.raises(DecodeError):
+        decode_timeline(text)
