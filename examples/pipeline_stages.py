@@ -1,6 +1,6 @@
-"""A pipeline of stages, tokens -> sentences -> enriched sentences, with a span for each.
+"""A pipeline, tokens -> sentences -> enriched sentences, with a span for each step and what lies between.
 
-    python examples/pipeline_stages.py
+python examples/pipeline_stages.py
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from _show import exporter, show
 from opentelemetry import trace
 
 import firsttoken
+from firsttoken.pipeline import buffer, stage, tee
 
 TEXT = "Time to first token is what users feel. Gaps are what they notice. Stalls are what they report. "
 
@@ -24,7 +25,7 @@ async def tokens() -> AsyncIterator[str]:
         yield word + " "
 
 
-@firsttoken.traced(operation="stage", name="sentences")
+@stage
 async def sentences(words: AsyncIterator[str]) -> AsyncIterator[str]:
     """Join tokens to whole sentences."""
     sentence = ""
@@ -35,19 +36,32 @@ async def sentences(words: AsyncIterator[str]) -> AsyncIterator[str]:
             sentence = ""
 
 
-@firsttoken.traced(operation="stage", name="enriched")
-async def enriched(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+@stage
+async def enriched(line: str) -> str:
     """Look something up for each sentence; a span made here is a child of the stage."""
+    with trace.get_tracer("example").start_as_current_span("look up"):
+        await asyncio.sleep(0.005)
+    return f"{line} [{len(line.split())} words]"
+
+
+async def show_lines(lines: AsyncIterator[str]) -> None:
     async for line in lines:
-        with trace.get_tracer("example").start_as_current_span("look up"):
-            await asyncio.sleep(0.005)
-        yield f"{line} [{len(line.split())} words]"
+        print(line)
+
+
+async def count_lines(lines: AsyncIterator[str]) -> None:
+    count = 0
+    async for _ in lines:
+        count += 1
+    print(f"archived {count} lines")
 
 
 async def main() -> None:
     with trace.get_tracer("example").start_as_current_span("answer a question"):
-        async for line in enriched(sentences(tokens())):
-            print(line)
+        # The model goes on while a look-up takes its time: up to 64 tokens ahead.
+        ahead = buffer(tokens(), 64)
+        async with tee(enriched(sentences(ahead)), 2) as (screen, archive):
+            await asyncio.gather(show_lines(screen), count_lines(archive))
 
 
 if __name__ == "__main__":
