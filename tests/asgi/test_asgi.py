@@ -220,7 +220,7 @@ async def test_an_exception_after_the_headers_is_failed_and_passes_on(traces: Tr
         await read(traced(ScriptedApp(*words("a")[:1], then="raise"), traces))
     assert outcomes(traces) == ("failed", "failed")
     server, stream = server_and_stream(traces)
-    assert stream.attributes["error.type"] == "firsttoken.testing.SourceError"
+    assert stream.attributes["error.type"] == "firsttoken.testing._contract.SourceError"
     assert not server.status.is_ok
     assert not stream.status.is_ok
 

@@ -223,12 +223,10 @@ def test_the_traces_are_sent_and_their_urls_told(run: Run, collector: Any) -> No
 
 
 RECORDINGS = [
-    CORPUS / "anthropic-thinking-tools.sse",
     CORPUS / "bedrock-converse-text.eventstream",
-    SHARED / "openai-chat-text-usage.sse",
+    SHARED / "anthropic-messages-thinking.sse",
     SHARED / "cohere-v1chat-text.ndjson",
     SHARED / "google-gemini-array.json",
-    SHARED / "bedrock-invoke-anthropic.eventstream",
 ]
 
 
