@@ -7,18 +7,9 @@ many tests. Nothing here depends on how long something took, only on what was to
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -26,82 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from firsttoken.cli._wire import scripted, scripted_tokens
 
-CORPUS = Path(__file__).parent.parent / "corpus"
-SHARED = Path(os.environ.get("FIRSTTOKEN_CORPUS", Path(__file__).parents[3] / "shared" / "streams"))
-ENVIRON = {
-    name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "FIRSTTOKEN_"))
-}
-#: Nobody looks for a collector at the usual place: there may be one on the machine that runs the tests.
-ALONE = {**ENVIRON, "OTEL_TRACES_EXPORTER": "none"}
-TIMEOUT_S = 60
-
-
-def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "firsttoken", "demo", "--seconds", "4", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**(ENVIRON if environ else ALONE), **environ},
-    )
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run that is over."""
-
-    code: int
-    out: str
-    err: str
-
-    @classmethod
-    def of(cls, process: subprocess.Popen[str]) -> Run:
-        out, err = process.communicate(timeout=TIMEOUT_S)
-        return cls(process.returncode, out, err)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.out)
-        return document
-
-    def stream(self, client: str) -> dict[str, Any]:
-        return next(stream for stream in self.document["streams"] if stream["client"] == client)
-
-    def causes(self, client: str) -> set[str]:
-        return {stall["cause"] for stall in self.stream(client)["told"]["stalls"]}
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Takes a request, remembers it, and answers as its server says."""
-
-    server: Any
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append((self.path, dict(self.headers), body))
-        status, answer = self.server.answer
-        self.send_response(status)
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def answering(status: int, answer: bytes = b"") -> Iterator[Any]:
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.requests, server.answer = [], (status, answer)
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from .runs import CORPUS, SHARED, Run, answering, start
 
 
 @pytest.fixture(scope="module")
@@ -308,64 +224,3 @@ def test_spans_that_a_collector_refuses_are_a_loss() -> None:
     assert "LOST  " in run.out
     assert "spans were dropped: rejected" in run.out
     assert "Nothing was lost" not in run.out
-
-
-# --- how it looks, and how it ends ----------------------------------------------------------------------
-
-
-def test_without_a_terminal_plain_lines_tell_the_progress_and_the_table() -> None:
-    run = Run.of(start("--replay", str(CORPUS / "chat-usage-after-finish.sse")))
-    assert (run.code, run.err) == (0, "")
-    assert "\x1b" not in run.out
-    lines = run.out.splitlines()
-    assert lines[0].startswith("firsttoken ")
-    assert sum(" s  client " in line for line in lines) == 5
-    (header,) = [index for index, line in enumerate(lines) if line.lstrip().startswith("client ")]
-    assert lines[header].split()[-5:] == ["tokens", "tok/s", "gap", "gap", "stalls"]
-    assert any(line.startswith(" 1 healthy  ") and "·" in line for line in lines)
-    assert lines[-1].startswith("Nothing was lost: 5 streams, 5 spans, ")
-
-
-def children_of(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
-def test_on_a_terminal_the_table_is_live_and_ctrl_c_ends_everything() -> None:
-    process, terminal = pty.fork()
-    if process == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "firsttoken", "demo"], {**ALONE, "TERM": "xterm"})
-    output = b""
-    children: list[int] = []
-    while select.select([terminal], [], [], TIMEOUT_S)[0]:
-        try:
-            read = os.read(terminal, 65536)
-        except OSError:  # the other side is closed
-            break
-        output += read
-        if not children and b"reading" in output:
-            children = children_of(process)
-            os.write(terminal, b"\x03")
-    _, status = os.waitpid(process, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 130
-    assert b"as the clients see it" in output
-    assert output.rstrip().endswith(b"firsttoken demo: stopped")
-    assert b"Traceback" not in output
-    assert children
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
-def test_an_upstream_does_not_outlive_a_demo_that_was_killed() -> None:
-    process = start()
-    assert process.stdout is not None
-    while "client" not in (line := process.stdout.readline()) or " s  client" not in line:
-        assert line, "the demo ended before a client was through"
-    (child,) = children_of(process.pid)
-    watched = os.pidfd_open(child) if hasattr(os, "pidfd_open") else None
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=TIMEOUT_S)
-    if watched is not None:
-        assert select.select([watched], [], [], TIMEOUT_S)[0], "the upstream still runs"
-        os.close(watched)

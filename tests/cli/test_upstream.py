@@ -63,6 +63,11 @@ async def endless() -> AsyncGenerator[Piece, None]:
     yield Piece(1e6, BODY[1])
 
 
+async def breaking() -> AsyncGenerator[Piece, None]:
+    yield Piece(0.0, BODY[0])
+    raise Refused(502, "broke off")
+
+
 async def refused() -> AsyncGenerator[Piece, None]:
     raise Refused(429, "too many")
     yield Piece(0.0, b"")
@@ -72,6 +77,7 @@ async def refused() -> AsyncGenerator[Piece, None]:
 def _sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Plan, "size", lambda plan, number: sum(map(len, BODY)))
     monkeypatch.setattr("firsttoken.cli._upstream._SILENCE_S", 0.0)
+    monkeypatch.setenv("NO_PROXY", "*")
 
 
 async def test_an_answer_is_sent_whole() -> None:
@@ -118,8 +124,17 @@ async def test_a_refusal_is_passed_on_with_its_status() -> None:
     assert (await Scene(PLAN, 1, refused).run(read))["ended"] == "refused: too many"
 
 
+async def test_a_real_upstream_that_breaks_off_breaks_the_response_off() -> None:
+    async def read(response: httpx.Response) -> None:
+        assert response.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            await response.aread()
+
+    assert (await Scene(PLAN, 1, breaking).run(read))["ended"] == "refused: broke off"
+
+
 async def relay(
-    status: int, capsys: pytest.CaptureFixture[str], *, port: int | None = None
+    status: int, capsys: pytest.CaptureFixture[str], *, port: int | None = None, user: str = ""
 ) -> tuple[int, bytes, list[str], dict[str, Any]]:
     """Ask an upstream that relays to a server of ours; return what came, what that saw, and the report."""
     asked: list[str] = []
@@ -136,7 +151,7 @@ async def relay(
 
     behind = await asyncio.start_server(real, "127.0.0.1", 0)
     port = port or behind.sockets[0].getsockname()[1]
-    plan = Plan("relay", 5, 20.0, 1, model="m", url=f"http://127.0.0.1:{port}/v1/chat/completions")
+    plan = Plan("relay", 5, 20.0, 1, model="m", url=f"http://{user}127.0.0.1:{port}/v1/chat/completions")
     async with relaying_client("sk-secret") as client:
         server = await asyncio.start_server(Upstream(plan, client).answer, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
@@ -161,10 +176,10 @@ async def test_a_real_upstream_is_asked_with_the_key_and_its_answer_handed_on(
 async def test_what_a_real_upstream_refuses_is_told_without_the_key(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    status, body, _, report = await relay(401, capsys)
+    status, body, _, report = await relay(401, capsys, user="me:other-secret@")
     assert status == 401
     assert report["ended"].endswith("/v1/chat/completions answered 401")
-    assert "sk-secret" not in f"{body!r} {report}"
+    assert "secret" not in f"{body!r} {report}"
 
 
 async def test_a_real_upstream_that_is_not_there_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:

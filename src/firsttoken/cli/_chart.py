@@ -11,6 +11,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from firsttoken._clock import NS_PER_S
 from firsttoken.cli._clients import Seen
 from firsttoken.cli._rows import Row, seconds
 from firsttoken.cli._sparkline import FLOOR_S, column_of, columns, height
@@ -45,7 +46,7 @@ def told_lines(rows: Iterable[Row]) -> list[Line]:
     """Return the lines as the spans tell them."""
     told = [(row, row.told) for row in rows if row.told is not None]
     begin_ns = min((each.started_ns for _, each in told), default=0)
-    return [_told_line(row, each, (each.started_ns - begin_ns) / 1e9) for row, each in told]
+    return [_told_line(row, each, (each.started_ns - begin_ns) / NS_PER_S) for row, each in told]
 
 
 def seen_lines(all_seen: Sequence[Seen], now_s: float) -> list[Line]:

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 import firsttoken
+from firsttoken._clock import NS_PER_S
 from firsttoken.cli._chart import chart, told_lines
+from firsttoken.cli._collector import without_credentials
 from firsttoken.cli._plan import Plan
 from firsttoken.cli._rows import Row
 from firsttoken.cli._sparkline import columns as gap_columns
@@ -29,7 +31,7 @@ def print_head(console: Console, plan: Plan, where: str) -> None:
     upstream = {
         "script": f"a scripted model (seed {plan.seed})",
         "replay": f"a recorded body ({plan.file})",
-        "relay": f"{plan.url} ({plan.model})",
+        "relay": f"{_shown_url(plan)} ({plan.model})",
     }[plan.kind]
     clients = "1 client" if plan.streams == 1 else f"{plan.streams} clients"
     for line in (
@@ -70,7 +72,7 @@ def document(plan: Plan, rows: Sequence[Row], traces: Traces, lost: Sequence[str
     told: dict[str, Any] = {
         "firsttoken": firsttoken.__version__,
         "python": platform.python_version(),
-        "upstream": {"kind": plan.kind, "file": plan.file, "url": plan.url, "model": plan.model},
+        "upstream": {"kind": plan.kind, "file": plan.file, "url": _shown_url(plan), "model": plan.model},
         "seconds": plan.seconds,
         "seed": plan.seed,
         "stall_threshold_s": STALL_THRESHOLD_S,
@@ -112,7 +114,11 @@ def _span_s(rows: Sequence[Row]) -> float:
     """Return the time from the first request to the last end (s)."""
     told = [row.told for row in rows if row.told is not None]
     begin_ns = min((each.started_ns for each in told), default=0)
-    return max(((each.started_ns - begin_ns) / 1e9 + each.duration_s for each in told), default=0.0)
+    return max(((each.started_ns - begin_ns) / NS_PER_S + each.duration_s for each in told), default=0.0)
+
+
+def _shown_url(plan: Plan) -> str | None:
+    return None if plan.url is None else without_credentials(plan.url)
 
 
 def _urls(rows: Sequence[Row], traces: Traces) -> dict[int, str]:

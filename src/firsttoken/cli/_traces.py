@@ -66,6 +66,8 @@ class Traces:
         while len(self._spans()) < expected and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
             self._provider.force_flush(int(_POLL_S * 1000))
+        if len(self._spans()) < expected:
+            firsttoken.flush(_TOLD_TIMEOUT_S)
         return self._spans()
 
     def flush(self) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import httpx
 
+from firsttoken.cli._collector import without_credentials
 from firsttoken.cli._plan import Plan
 from firsttoken.cli._wire import Piece
 
@@ -29,7 +30,7 @@ _SILENCE_S: Final = 0.5
 
 
 class Refused(Exception):
-    """The real upstream answered with something else than a stream.
+    """The real upstream answered with something else than a stream, or broke off in the middle of it.
 
     status: of its answer; 502 if there was none.
     """
@@ -79,7 +80,7 @@ class _Response:
         self._digest = sha256()
         self._sent = 0
         self._ended = "interrupted"
-        self._status = 200
+        self._status: int | None = None
         self._due_s = time.monotonic()
         # The app says nothing more: whatever this read returns, the connection is gone.
         self._gone = asyncio.ensure_future(reader.read(1))
@@ -90,7 +91,10 @@ class _Response:
             async with aclosing(pieces):
                 self._ended = await self._send(pieces)
         except Refused as refusal:
-            self._status, self._ended = refusal.status, f"refused: {refusal}"
+            self._ended = f"refused: {refusal}"
+            if self._status is not None:
+                self._writer.transport.abort()
+                return
             await self._head(refusal.status)
             await self._chunk(str(refusal).encode())
             await self._chunk(b"")
@@ -109,11 +113,9 @@ class _Response:
         }
 
     async def _send(self, pieces: AsyncIterator[Piece]) -> str:
-        begun = False
         async for delay_s, data in pieces:
-            if not begun:
+            if self._status is None:
                 await self._head(200)
-                begun = True
             if await self._app_left(delay_s):
                 return "app left"
             if self._cut is not None and self._sent + len(data) > self._cut.after_bytes:
@@ -143,6 +145,7 @@ class _Response:
         return self._gone.done()
 
     async def _head(self, status: int) -> None:
+        self._status = status
         self._writer.write(
             f"HTTP/1.1 {status} {'OK' if status == 200 else 'Refused'}\r\n"
             f"content-type: {self._content_type}\r\n"
@@ -160,16 +163,17 @@ class _Response:
 async def relayed(client: httpx.AsyncClient, url: str, body: bytes) -> AsyncGenerator[Piece, None]:
     """Ask the real upstream and yield what it sends, as it comes.
 
-    Raises: Refused: if it answers with anything but 200, or not at all.
+    Raises: Refused: if it answers with anything but 200, or not at all, or breaks off.
     """
+    shown = without_credentials(url)
     try:
         async with client.stream("POST", url, content=body) as response:
             if response.status_code != 200:
-                raise Refused(response.status_code, f"{url} answered {response.status_code}")
+                raise Refused(response.status_code, f"{shown} answered {response.status_code}")
             async for chunk in response.aiter_raw():
                 yield Piece(0.0, chunk)
     except httpx.HTTPError as error:
-        raise Refused(502, f"{url}: {type(error).__name__}") from error
+        raise Refused(502, f"{shown}: {type(error).__name__}") from error
 
 
 def relaying_client(key: str | None) -> httpx.AsyncClient:

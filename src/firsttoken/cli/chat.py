@@ -103,9 +103,8 @@ def chat_app(wiring: Wiring) -> FastAPI:
 
 def save_log(takes_s: float) -> None:
     """Write a log the wrong way: on the event loop's own thread, while every other stream waits."""
-    time.sleep(
-        takes_s
-    )  # in place of a write to a slow network disk; `await to_thread.run_sync` would mend it
+    # In place of a write to a slow network disk; `await anyio.to_thread.run_sync(...)` would mend it.
+    time.sleep(takes_s)
 
 
 async def apologize(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
