@@ -8,7 +8,18 @@ from firsttoken import semconv
 
 NAMES: dict[str, Any] = {key: value for key, value in vars(semconv).items() if key.isupper()}
 TEXTS = {key: value for key, value in NAMES.items() if isinstance(value, str)}
-FOREIGN = ("gen_ai.", "server.", "error.", "code.", "http.", "opentelemetry.")
+FOREIGN = (
+    "client.",
+    "code.",
+    "error.",
+    "gen_ai.",
+    "http.",
+    "network.",
+    "opentelemetry.",
+    "server.",
+    "url.",
+    "user_agent.",
+)
 
 
 def test_no_name_is_written_twice() -> None:

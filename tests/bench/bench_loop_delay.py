@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
@@ -50,14 +49,23 @@ async def source() -> AsyncIterator[bytes]:
     yield b"data: [DONE]\n\n"
 
 
-async def ticker(seconds: float) -> list[float]:
-    """Return how late each tick of 1 ms came, in ms."""
+async def nothing() -> None:
+    return None
+
+
+async def ticker(seconds: float, between: Callable[[], Awaitable[None]] = nothing) -> list[float]:
+    """Return how late each tick of 1 ms came, in ms.
+
+    between: done between two ticks. A timer of its own would not do: the selector waits in whole
+        milliseconds, so that each wake for one timer makes the other up to a millisecond late.
+    """
     late: list[float] = []
     until = perf_counter_ns() + int(seconds * 1e9)
     while perf_counter_ns() < until:
         begun = perf_counter_ns()
         await asyncio.sleep(0.001)
         late.append((perf_counter_ns() - begun) / 1e6 - 1)
+        await between()
     return late
 
 
@@ -68,28 +76,23 @@ async def with_streams(seconds: float, rate: int, traced: bool) -> list[float]:
         stream = source()
         return aiter(firsttoken.trace_stream(stream, tracer_provider=PROVIDER)) if traced else stream
 
-    async def load() -> None:
-        # Each beginning of a stream and each chunk falls on its own time, as they do in a real service.
-        streams = [begin() for _ in range(LIVE)]
-        for offset, stream in enumerate(streams):
-            for _ in range(offset * CHUNKS_PER_STREAM // LIVE):
-                await anext(stream)
-        begun, pulled = perf_counter_ns(), 0
-        while not over.is_set():
-            due = (perf_counter_ns() - begun) * rate // 1_000_000_000
-            while pulled < due:
-                place = pulled % LIVE
-                if await anext(streams[place], None) is None:
-                    streams[place] = begin()
-                pulled += 1
-            await asyncio.sleep(0.002)
+    streams = [begin() for _ in range(LIVE)]
+    # Each begins and ends at its own time, as they do in a real service.
+    for offset, stream in enumerate(streams):
+        for _ in range(offset * CHUNKS_PER_STREAM // LIVE):
+            await anext(stream)
+    begun, pulled = perf_counter_ns(), 0
 
-    over = threading.Event()
-    tasks = asyncio.create_task(load())
-    late = await ticker(seconds)
-    over.set()
-    await tasks
-    return late
+    async def pull() -> None:
+        nonlocal pulled
+        due = (perf_counter_ns() - begun) * rate // 1_000_000_000
+        while pulled < due:
+            place = pulled % LIVE
+            if await anext(streams[place], None) is None:
+                streams[place] = begin()
+            pulled += 1
+
+    return await ticker(seconds, pull)
 
 
 def p99(values: list[float]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -183,6 +185,16 @@ async def test_who_never_waits_lets_others_run() -> None:
                 pass
         tasks.cancel_scope.cancel()
     assert turns >= 100
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_where_tasks_are_eager_nothing_is_different() -> None:
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
+    async with no_task_left(), buffer(counting([], 100), 3) as stream:
+        assert [item async for item in stream] == list(range(100))
+    async with no_task_left(), buffer(counting([]), 3) as stream:
+        assert await anext(stream) == 0
 
 
 @pytest.mark.parametrize(

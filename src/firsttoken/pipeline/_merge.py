@@ -37,7 +37,7 @@ def merge(
 
     Raises: TypeError: if there are no sources, some with and some without a name, or one is no stream.
 
-    Cost: less than a bare anyio memory object stream per item; tests/bench/bench_pipeline.py.
+    Cost: half of a bare anyio memory object stream per item; tests/bench/bench_pipeline.py.
     """
     if not sources and not named:
         raise TypeError("merge takes at least one source")

@@ -53,7 +53,7 @@ def tee(
     Raises: TypeError: if an argument has a wrong type.
     Raises: ConfigError: if a number is below 1 or `when_full` is no policy.
 
-    Cost: tests/bench/bench_pipeline.py.
+    Cost: per item half of a bare anyio memory object stream per branch; tests/bench/bench_pipeline.py.
     """
     one_of("when_full", when_full, POLICIES)
     return Tee(
