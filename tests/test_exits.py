@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import anyio.to_thread
 import pytest
 from opentelemetry import trace
 
@@ -73,7 +74,7 @@ async def test_done_event_then_lingering_is_told_while_the_generator_lives(
     iterator = aiter(stream) if hasattr(stream, "__aiter__") else iter(stream)
     for _ in range(2):
         await anext(iterator) if hasattr(iterator, "__anext__") else next(iterator)
-    wait_for_spans(traces, 1)
+    await anyio.to_thread.run_sync(wait_for_spans, traces, 1)
     (span,) = traces.exporter.get_finished_spans()
     assert span.attributes["firsttoken.outcome"] == "completed"
     done = [event for event in span.events if event.name == "firsttoken.done"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from firsttoken._record.record import Detail, Ending, StreamRecord
-from firsttoken._think.attribution import Block, Stall, StallCause, stalls, totals
+from firsttoken._think.attribution import Block, LayerIn, Stall, StallCause, alone, stalls, totals
 from firsttoken._think.tally import Tally
 
 
@@ -117,11 +117,13 @@ def summarize(
     has_done: bool = False,
     has_finish: bool = False,
     blocks: Sequence[Block] = (),
+    layer_in: LayerIn = alone,
 ) -> StreamSummary:
     """Tell a stream that ended, or is to be told as if it had.
 
     operation, provider, model: what the caller said the request was.
     has_done, has_finish: when it ends well, the format ends with a done event; has finish reasons.
+    layer_in: what this stream and those that feed it did between two monotonic times (ns).
     blocks: stretches in which the stream's event loop was held, in monotonic time.
     """
     outcome = outcome_of(
@@ -132,7 +134,7 @@ def summarize(
     )
     ended_ns = tally.ended_ns
     wait_ns, hold_ns, loop_blocked_ns = totals(record, tally, blocks)
-    told = stalls(record, tally, blocks)
+    told = stalls(record, tally, blocks, layer_in)
     p50, p95, p99 = tally.gaps.percentiles(0.5, 0.95, 0.99) or (None, None, None)
     usage = tally.usage
     return StreamSummary(

@@ -221,6 +221,7 @@ def _stall_event(stall: Stall) -> Event:
         semconv.LOOP_BLOCKED: to_s(stall.loop_blocked_ns),
     }
     place = {
+        semconv.STALL_ORIGIN: stall.origin,
         semconv.CODE_FILE_PATH: stall.file,
         semconv.CODE_LINE_NUMBER: stall.line,
         semconv.CODE_FUNCTION_NAME: stall.function,

@@ -6,6 +6,8 @@ pulls it, however many generators and tasks of the user's lie between the two.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Protocol
 
 from opentelemetry import context as otel_context
@@ -13,7 +15,10 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from firsttoken import semconv
-from firsttoken._think.blame import Layer
+from firsttoken._record.record import StreamRecord
+from firsttoken._think.attribution import waits_in
+from firsttoken._think.blame import PROVIDER, STAGE, Claim, Layer
+from firsttoken._think.tally import Tally
 
 
 class Feed(Protocol):
@@ -45,3 +50,50 @@ def begin_feeding(below: Feed) -> None:
     above.feeds.append(below)
     if above.span is not None and below.span is not None:
         above.span.add_link(below.span.get_span_context())
+
+
+def stream_layer(
+    name: str,
+    operation: str,
+    record: StreamRecord,
+    tally: Tally,
+    feeds: Sequence[Feed],
+    noted: Sequence[Claim],
+    begin_ns: int,
+    end_ns: int,
+) -> Layer:
+    """Return what a traced stream and those below it did between two monotonic times (ns).
+
+    A call to a model, and a stream with nothing traced below it, waits for its provider; any other does
+    work of its own between what it pulls.
+    """
+    arrivals = tally.arrivals
+    last = bisect_right(arrivals, end_ns) - 1
+    is_step = bool(feeds) and operation not in semconv.INFERENCE_OPERATIONS
+    return Layer(
+        name=name,
+        own=STAGE if is_step else PROVIDER,
+        waits=waits_in(record, tally, begin_ns, end_ns),
+        known=[claim for claim in noted if claim.begin_ns < end_ns and claim.end_ns > begin_ns],
+        delivered_ns=arrivals[last] if last >= 0 and arrivals[last] >= begin_ns else None,
+        below=[feed.layer(begin_ns, end_ns) for feed in list(feeds) if _lived_in(feed, begin_ns, end_ns)],
+    )
+
+
+def forget_told(feeds: list[Feed], tally: Tally) -> None:
+    """Let go of the streams below that are over and have nothing to do with any stall."""
+    if tally.last_content is None:
+        return
+    arrivals = tally.arrivals
+    now_ns = arrivals[tally.last_content]
+    for feed in list(feeds):
+        over_ns = feed.lived_ns[1]
+        if over_ns is None or over_ns >= now_ns:
+            continue
+        if not any(_lived_in(feed, arrivals[first], arrivals[last]) for first, last in tally.long_gaps):
+            feeds.remove(feed)
+
+
+def _lived_in(feed: Feed, begin_ns: int, end_ns: int) -> bool:
+    begun_ns, over_ns = feed.lived_ns
+    return begun_ns < end_ns and (over_ns is None or over_ns > begin_ns)

@@ -8,12 +8,13 @@ is slow, while the loop stands still. What is left always sums to the whole.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from firsttoken._record.record import Detail, StreamRecord
+from firsttoken._think.blame import PROVIDER, Layer, Share, blame, both
 from firsttoken._think.tally import Tally
 
 
@@ -23,6 +24,8 @@ class StallCause(str, Enum):
     PROVIDER = "provider"
     CONSUMER = "consumer"
     EVENT_LOOP = "event_loop"
+    STAGE = "stage"
+    THREAD_POOL = "thread_pool"
 
     def __str__(self) -> str:
         return self.value
@@ -34,7 +37,11 @@ class Stall:
 
     sequence: index of the chunk that ended it; the number of chunks if the stream ended first.
     started_ns: Unix time at which the gap began.
-    wait_ns, hold_ns, loop_blocked_ns: the source, the consumer, the event loop; they sum to `duration_ns`.
+    cause, origin: who spent most of it, and the name of the stream, stage or operator that was in; the
+        innermost of a chain of streams.
+    shares: the same for all who spent any of it; they sum to `duration_ns`.
+    wait_ns, hold_ns, loop_blocked_ns: the source, the consumer, the event loop, as this stream alone sees
+        it; they sum to `duration_ns`.
     file, line, function: the code that blocked the loop longest in this gap, where that is the cause.
     """
 
@@ -48,6 +55,8 @@ class Stall:
     file: str | None = None
     line: int | None = None
     function: str | None = None
+    origin: str | None = None
+    shares: tuple[Share, ...] = ()
 
 
 class Block(Protocol):
@@ -149,8 +158,36 @@ def totals(record: StreamRecord, tally: Tally, blocks: Sequence[Block]) -> tuple
     return max(0, wait), max(0, hold), blocked
 
 
-def stalls(record: StreamRecord, tally: Tally, blocks: Sequence[Block]) -> tuple[Stall, ...]:
-    """Return the gaps that were stalls, the one the stream died in included."""
+LayerIn = Callable[[int, int], Layer]
+
+
+def waits_in(record: StreamRecord, tally: Tally, begin_ns: int, end_ns: int) -> list[tuple[int, int]]:
+    """Return when a stream waited for its source, between two monotonic times (ns)."""
+    first = bisect_right(tally.arrivals, begin_ns) - 1
+    last = bisect_left(tally.arrivals, end_ns)
+    return both([(begin_ns, end_ns)], _times(stretches(record, tally, first, last), held=False))
+
+
+def _times(found: Iterable[Stretch], *, held: bool) -> list[tuple[int, int]]:
+    return [
+        (stretch.begin_ns, stretch.end_ns)
+        for stretch in found
+        if stretch.held is held and stretch.begin_ns < stretch.end_ns
+    ]
+
+
+def alone(begin_ns: int, end_ns: int) -> Layer:
+    """Return the layer of a stream that nothing traced feeds."""
+    return Layer("", PROVIDER, [(begin_ns, end_ns)])
+
+
+def stalls(
+    record: StreamRecord, tally: Tally, blocks: Sequence[Block], layer_in: LayerIn = alone
+) -> tuple[Stall, ...]:
+    """Return the gaps that were stalls, the one the stream died in included.
+
+    layer_in: tells what this stream and those below it did between two monotonic times (ns).
+    """
     gaps = list(tally.long_gaps)
     last = tally.last_content
     if (
@@ -159,14 +196,28 @@ def stalls(record: StreamRecord, tally: Tally, blocks: Sequence[Block]) -> tuple
         and tally.ended_ns - tally.arrivals[last] >= tally.stall_threshold_ns
     ):
         gaps.append((last, len(tally.arrivals)))
-    return tuple(_stall(record, tally, before, after, blocks) for before, after in gaps)
+    return tuple(_stall(record, tally, before, after, blocks, layer_in) for before, after in gaps)
 
 
-def _stall(record: StreamRecord, tally: Tally, before: int, after: int, blocks: Sequence[Block]) -> Stall:
+def _stall(
+    record: StreamRecord,
+    tally: Tally,
+    before: int,
+    after: int,
+    blocks: Sequence[Block],
+    layer_in: LayerIn,
+) -> Stall:
     began_ns = tally.arrivals[before]
     until_ns = tally.arrivals[after] if after < len(tally.arrivals) else tally.ended_ns
-    wait, hold, blocked = split(stretches(record, tally, before, after), blocks)
-    cause = cause_of(wait, hold, blocked)
+    found = list(stretches(record, tally, before, after))
+    wait, hold, blocked = split(found, blocks)
+    shares = blame(
+        _times(found, held=False),
+        _times(found, held=True),
+        sorted((block.started_ns, block.ended_ns) for block in blocks),
+        layer_in(began_ns, until_ns),
+    )
+    cause = StallCause(shares[0].cause) if shares else cause_of(wait, hold, blocked)
     blamed = None
     if cause is StallCause.EVENT_LOOP:
         blamed = max(blocks, key=lambda block: overlap(began_ns, until_ns, block), default=None)
@@ -181,4 +232,6 @@ def _stall(record: StreamRecord, tally: Tally, before: int, after: int, blocks: 
         file=blamed.file if blamed else None,
         line=blamed.line if blamed else None,
         function=blamed.function if blamed else None,
+        origin=shares[0].origin or None if shares else None,
+        shares=shares,
     )

@@ -17,14 +17,17 @@ from opentelemetry.trace import Span, TracerProvider
 
 from firsttoken import semconv
 from firsttoken._clock import NS_PER_S, monotonic_ns
-from firsttoken._guard import guarded, is_fault, note_fault
+from firsttoken._guard import guarded
 from firsttoken._record.record import StreamRecord
 from firsttoken._settings import Settings
 from firsttoken._tell.emit import Finished, output_messages
+from firsttoken._tell.feeds import Feed, forget_told, stream_layer
+from firsttoken._think.blame import Claim, Layer
 from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken._think.tally import Tally
 from firsttoken._think.timeline import encode_timeline
-from firsttoken.decoders import Decoder, DecoderFactory, decoder_for
+from firsttoken._wrap.reader import Reader
+from firsttoken.decoders import DecoderFactory, decoder_for
 from firsttoken.summary import Block, StreamSummary, summarize
 
 #: How long a stream may go on after its done event before it is told: usage may follow (Bedrock).
@@ -32,8 +35,8 @@ LINGER_NS: Final = 50_000_000
 #: How long an ended stream waits for the news whether its event loop was blocked.
 SETTLE_NS: Final = 250_000_000
 
-#: Bytes are decoded in pieces of this size: a bigger one would hold the GIL for over a millisecond.
-LONGEST_BYTES: Final = 65_536
+#: ... and how long at most, if its event loop stands still meanwhile.
+LONGEST_LINGER_NS: Final = 5_000_000_000
 
 Breathe = Callable[[], None]
 
@@ -76,14 +79,16 @@ class LiveStream:
     __slots__ = (
         "__weakref__",
         "_blocks",
-        "_decoder",
         "_lock",
+        "_reader",
         "_settled",
         "concluded",
+        "feeds",
         "finished",
         "handed_on",
         "learned",
         "leave",
+        "noted",
         "provider",
         "record",
         "request",
@@ -109,10 +114,13 @@ class LiveStream:
         self.handed_on = False
         #: Attributes that came to light while it ran, from a layer below.
         self.learned: dict[str, Any] = {}
+        #: The streams it pulls, and stretches of time whose cause it knows.
+        self.feeds: list[Feed] = []
+        self.noted: list[Claim] = []
         self.leave: Callable[[], None] = _nothing
         self._settled: Callable[[int], bool] = _always
         self._blocks: Callable[[int, int], list[Block]] = _none
-        self._decoder: Decoder | None = None
+        self._reader = Reader(record, self.tally, request.decoder, request.done)
         self._lock = threading.Lock()
         self.settings = settings
 
@@ -148,8 +156,7 @@ class LiveStream:
                 return True
             # Looked at before the marks are taken: an end that is seen has all its marks in place.
             ended = self.record.ending is not None
-            self._take_in(breathe)
-            if not (ended or self._lingers()):
+            if not self._take_in(breathe, ended=ended) or not (ended or self._lingers()):
                 return False
             if not hurry and not self._is_settled():
                 return False
@@ -162,7 +169,7 @@ class LiveStream:
             if self.concluded:
                 self.record.take()
                 return
-            self._take_in(breathe)
+            self._take_in(breathe, ended=True)
             self._conclude(breathe)
 
     @property
@@ -177,48 +184,38 @@ class LiveStream:
         """Whether no further mark will come."""
         return self.record.ending is not None
 
+    @property
+    def lived_ns(self) -> tuple[int, int | None]:
+        """When it was issued and when it was over, on the monotonic clock; None while it goes on."""
+        return self.record.issued_ns, self.record.ended_ns
+
+    def layer(self, begin_ns: int, end_ns: int) -> Layer:
+        """Return what it and those below it did between two monotonic times (ns), for the stream above."""
+        # Locks are taken from above to below, in the order the streams began: never in a circle.
+        with self._lock:
+            self._take_in(_nothing, ended=self.is_over)
+            return self._layer(begin_ns, end_ns)
+
     # --- under the lock ----------------------------------------------------------------------------
 
-    def _take_in(self, breathe: Breathe) -> None:
-        first, chunks = self.tally.take(self.record.take())
-        for index, chunk in enumerate(chunks, first):
-            if type(chunk) is bytes and len(chunk) > LONGEST_BYTES:
-                for begin in range(0, len(chunk), LONGEST_BYTES):
-                    self._decode(index, chunk[begin : begin + LONGEST_BYTES])
-                    breathe()
-            else:
-                self._decode(index, chunk)
-            if self.request.done is not None:
-                self._ask_done(index, chunk)
-            breathe()
+    def _layer(self, *window: int) -> Layer:
+        name, operation = self.request.span_name, self.request.operation
+        return stream_layer(name, operation, self.record, self.tally, self.feeds, self.noted, *window)
 
-    def _decode(self, index: int, chunk: Any) -> None:
-        try:
-            if self._decoder is None:
-                self._decoder = self.request.decoder()
-            deltas = self._decoder.feed(chunk)
-            if deltas:
-                self.tally.read(index, deltas)
-        except BaseException as error:
-            if not is_fault(error):
-                raise
-            self.tally.undecoded_count += 1
-            note_fault("decode a chunk", error)
-
-    def _ask_done(self, index: int, chunk: Any) -> None:
-        done = self.request.done
-        assert done is not None
-        try:
-            if done(chunk):
-                self.tally.note_done(index, "done")
-        except BaseException as error:
-            if not is_fault(error):
-                raise
-            note_fault("ask `done` about a chunk", error)
+    def _take_in(self, breathe: Breathe, *, ended: bool) -> bool:
+        done = self._reader.read(breathe, ended=ended)
+        forget_told(self.feeds, self.tally)
+        return done
 
     def _lingers(self) -> bool:
         done_ns = self.tally.done_ns
-        return done_ns is not None and monotonic_ns() - done_ns >= LINGER_NS
+        if done_ns is None:
+            return False
+        # While its event loop is blocked nothing can follow, so that time does not count.
+        waited_ns = monotonic_ns() - done_ns
+        return waited_ns >= LINGER_NS and (
+            self._settled(done_ns + LINGER_NS) or waited_ns >= LONGEST_LINGER_NS
+        )
 
     def _is_settled(self) -> bool:
         ended_ns = self.tally.ended_ns
@@ -228,19 +225,13 @@ class LiveStream:
         # Set first: a stream that cannot be summarized is told by its span's end alone, and only once.
         self.concluded = True
         with guarded("summarize a stream"):
-            self._flush_decoder()
+            if self.record.ending is not None:
+                self._reader.flush()
             breathe()
             self.finished = self._finish(breathe)
 
-    def _flush_decoder(self) -> None:
-        tally, decoder = self.tally, self._decoder
-        if decoder is None or not tally.arrivals or self.record.ending is None:
-            return
-        with guarded("decode the end of a stream"):
-            tally.read(len(tally.arrivals) - 1, decoder.flush())
-
     def _finish(self, breathe: Breathe) -> Finished:
-        tally, record, request, decoder = self.tally, self.record, self.request, self._decoder
+        tally, record, request, decoder = self.tally, self.record, self.request, self._reader.decoder
         summary = summarize(
             record,
             tally,
@@ -249,6 +240,7 @@ class LiveStream:
             model=request.model,
             has_done=decoder is not None and decoder.has_done,
             has_finish=decoder is not None and decoder.has_finish,
+            layer_in=self._layer,
             blocks=self._blocks(record.issued_ns, tally.ended_ns),
         )
         breathe()

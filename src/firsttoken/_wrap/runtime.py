@@ -23,6 +23,7 @@ from firsttoken._record.worker import Worker, remaining_s
 from firsttoken._settings import Settings
 from firsttoken._tell.context import current_context_var, inference_context
 from firsttoken._tell.emit import carrier_for, tell
+from firsttoken._tell.feeds import begin_feeding, pulling
 from firsttoken._tell.metrics import StreamMetrics
 from firsttoken._version import __version__
 from firsttoken._wrap import process
@@ -130,6 +131,9 @@ class Runtime:
             # Another thread was faster; a span that nobody tells is at least ended.
             span.end()
             return
+        # Here the context is still that of whoever pulls.
+        begin_feeding(live)
+        record.context = pulling(record.context, live)
         if recording and live.settings.record == "full":
             record.detail = Detail.FULL
         else:

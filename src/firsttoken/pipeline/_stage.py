@@ -102,6 +102,7 @@ def stage(
             items = _each(call, source)
         else:
             calls = ThreadCalls(span_name, limiter)
+            live.noted = calls.waits
             items = _each(functools.partial(_in_thread, calls, live, call), source)
         return Stage(items, source, live)
 

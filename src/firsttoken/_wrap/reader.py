@@ -1,0 +1,104 @@
+"""The marks of one stream, read: times to the tally, chunks to the decoder. Floor 4 (wrap); thinker thread.
+
+Marks are taken from the record often and decoded at leisure. Taken, a chunk costs 24 bytes until it is
+decoded; left in the record it would cost four times that, and a fast source fills it faster than we think.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from firsttoken._guard import guarded, is_fault, note_fault
+from firsttoken._record.record import StreamRecord
+from firsttoken._think.tally import Tally
+from firsttoken.decoders import Decoder, DecoderFactory
+
+#: Bytes are decoded in pieces of this size: a bigger one would hold the GIL for over a millisecond.
+LONGEST_BYTES: Final = 65_536
+#: Marks are taken again after so many chunks, and a stream that still runs gives way after so many more.
+CHUNKS_PER_TAKE: Final = 512
+CHUNKS_PER_TURN: Final = 16_384
+
+
+class Reader:
+    """Reads one stream.
+
+    make_decoder: called at the first chunk.
+    done: knows the last chunk of the answer, where the caller has said how; else None.
+    """
+
+    __slots__ = ("_chunks", "_done", "_make_decoder", "_next", "_record", "_tally", "decoder")
+
+    def __init__(
+        self,
+        record: StreamRecord,
+        tally: Tally,
+        make_decoder: DecoderFactory,
+        done: Callable[[Any], bool] | None,
+    ) -> None:
+        self.decoder: Decoder | None = None
+        self._record = record
+        self._tally = tally
+        self._make_decoder = make_decoder
+        self._done = done
+        self._chunks: deque[Any] = deque()
+        self._next = 0
+
+    def read(self, breathe: Callable[[], None], *, ended: bool) -> bool:
+        """Read what was recorded; return whether all of it was.
+
+        ended: no more will come, so that reading to the end is finite.
+        """
+        turn = 0
+        while True:
+            self._chunks.extend(self._tally.take(self._record.take())[1])
+            if not self._chunks:
+                return True
+            if turn >= CHUNKS_PER_TURN and not ended:
+                return False
+            for _ in range(min(CHUNKS_PER_TAKE, len(self._chunks))):
+                self._read_chunk(self._chunks.popleft(), breathe)
+                breathe()
+                turn += 1
+
+    def flush(self) -> None:
+        """Read what only the end of the stream completes."""
+        if self.decoder is not None and self._tally.arrivals:
+            with guarded("decode the end of a stream"):
+                self._tally.read(len(self._tally.arrivals) - 1, self.decoder.flush())
+
+    def _read_chunk(self, chunk: Any, breathe: Callable[[], None]) -> None:
+        index = self._next
+        self._next = index + 1
+        if type(chunk) is bytes and len(chunk) > LONGEST_BYTES:
+            for begin in range(0, len(chunk), LONGEST_BYTES):
+                self._decode(index, chunk[begin : begin + LONGEST_BYTES])
+                breathe()
+        else:
+            self._decode(index, chunk)
+        if self._done is not None:
+            self._ask_done(index, chunk, self._done)
+
+    def _decode(self, index: int, chunk: Any) -> None:
+        try:
+            if self.decoder is None:
+                self.decoder = self._make_decoder()
+            deltas = self.decoder.feed(chunk)
+            if deltas:
+                self._tally.read(index, deltas)
+        except BaseException as error:
+            if not is_fault(error):
+                raise
+            self._tally.undecoded_count += 1
+            note_fault("decode a chunk", error)
+
+    def _ask_done(self, index: int, chunk: Any, done: Callable[[Any], bool]) -> None:
+        try:
+            if done(chunk):
+                self._tally.note_done(index, "done")
+        except BaseException as error:
+            if not is_fault(error):
+                raise
+            note_fault("ask `done` about a chunk", error)
