@@ -203,6 +203,8 @@ class LiveStream:
         return stream_layer(name, operation, self.record, self.tally, self.feeds, self.noted, *window)
 
     def _take_in(self, breathe: Breathe, *, ended: bool) -> bool:
+        # A transport learns only from the response which decoder its body needs.
+        self._reader.make_decoder = self.request.decoder
         done = self._reader.read(breathe, ended=ended)
         forget_told(self.feeds, self.tally)
         return done

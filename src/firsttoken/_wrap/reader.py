@@ -25,11 +25,11 @@ CHUNKS_PER_TURN: Final = 16_384
 class Reader:
     """Reads one stream.
 
-    make_decoder: called at the first chunk.
+    make_decoder: called at the first chunk; may change until then, as headers come before bodies.
     done: knows the last chunk of the answer, where the caller has said how; else None.
     """
 
-    __slots__ = ("_chunks", "_done", "_make_decoder", "_next", "_record", "_tally", "decoder")
+    __slots__ = ("_chunks", "_done", "_next", "_record", "_tally", "decoder", "make_decoder")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Reader:
         self.decoder: Decoder | None = None
         self._record = record
         self._tally = tally
-        self._make_decoder = make_decoder
+        self.make_decoder = make_decoder
         self._done = done
         self._chunks: deque[Any] = deque()
         self._next = 0
@@ -84,7 +84,7 @@ class Reader:
     def _decode(self, index: int, chunk: Any) -> None:
         try:
             if self.decoder is None:
-                self.decoder = self._make_decoder()
+                self.decoder = self.make_decoder()
             deltas = self.decoder.feed(chunk)
             if deltas:
                 self._tally.read(index, deltas)
