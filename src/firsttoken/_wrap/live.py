@@ -32,11 +32,10 @@ from firsttoken.summary import Block, StreamSummary, summarize
 
 #: How long a stream may go on after its done event before it is told: usage may follow (Bedrock).
 LINGER_NS: Final = 50_000_000
-#: How long an ended stream waits for the news whether its event loop was blocked.
-SETTLE_NS: Final = 250_000_000
-
 #: ... and how long at most, if its event loop stands still meanwhile.
 LONGEST_LINGER_NS: Final = 5_000_000_000
+#: How long an ended stream waits for the news whether its event loop was blocked.
+SETTLE_NS: Final = 250_000_000
 
 Breathe = Callable[[], None]
 

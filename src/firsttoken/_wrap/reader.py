@@ -49,19 +49,23 @@ class Reader:
     def read(self, breathe: Callable[[], None], *, ended: bool) -> bool:
         """Read what was recorded; return whether all of it was.
 
-        ended: no more will come, so that reading to the end is finite.
+        ended: read all that is there now, however much, and nothing that comes meanwhile.
         """
+        self._take()
         turn = 0
-        while True:
-            self._chunks.extend(self._tally.take(self._record.take())[1])
-            if not self._chunks:
-                return True
+        while self._chunks:
             if turn >= CHUNKS_PER_TURN and not ended:
                 return False
             for _ in range(min(CHUNKS_PER_TAKE, len(self._chunks))):
                 self._read_chunk(self._chunks.popleft(), breathe)
                 breathe()
                 turn += 1
+            if not ended:
+                self._take()
+        return True
+
+    def _take(self) -> None:
+        self._chunks.extend(self._tally.take(self._record.take())[1])
 
     def flush(self) -> None:
         """Read what only the end of the stream completes."""
