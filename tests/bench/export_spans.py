@@ -11,6 +11,9 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
+from firsttoken.semconv import COALESCED, EVENT_CHUNK, GAP, SEQUENCE
+
 RESOURCE = Resource({"service.name": "bench", "telemetry.sdk.language": "python"})
 SCOPE = InstrumentationScope("bench", "1")
 NOW = time.time_ns()
@@ -53,12 +56,19 @@ def span(events: tuple[Event, ...] = ()) -> ReadableSpan:
     )
 
 
-def as_objects(times: array[int]) -> tuple[Event, ...]:
-    """Return what a stock processor needs for the same chunk events."""
-    before = times[0]
+def chunk_events(events: int, *, joined: bool = False) -> ChunkEvents:
+    """Return packed events, one a chunk; or one for each three chunks of a longer stream."""
+    return ChunkEvents(times_of(3 * events)).coalesced(events) if joined else ChunkEvents(times_of(events))
+
+
+def as_objects(chunk_events: ChunkEvents) -> tuple[Event, ...]:
+    """Return what a stock processor needs for the same events."""
     events = []
-    for sequence, at in enumerate(times):
-        attributes = {"firsttoken.sequence": sequence, "firsttoken.gap": (at - before) / 1e9}
-        events.append(Event("firsttoken.chunk", attributes, at))
-        before = at
+    for time_ns, sequence, gap_ns, count, _ in chunk_events.rows():
+        attributes: dict[str, int | float] = {SEQUENCE: sequence}
+        if gap_ns != NO_GAP:
+            attributes[GAP] = gap_ns / 1e9
+        if count > 1:
+            attributes[COALESCED] = count
+        events.append(Event(EVENT_CHUNK, attributes, time_ns))
     return tuple(events)

@@ -59,6 +59,23 @@ def test_a_wrong_key_stops_at_once_and_loses_nothing(spooled: Path) -> None:
     assert sum(path.read_bytes().count(b"\n") for path in spooled.iterdir()) == 30
 
 
+def test_requests_too_large_for_the_collector_are_cut_up(spooled: Path) -> None:
+    out = io.StringIO()
+    with Collector() as collector:
+        collector.then(c.status(413), c.status(413))
+        assert replay(spooled, collector.url, out=out) == 0
+        assert {told.span_id[-1] for told in collector.accepted} == set(range(30))
+    assert "30 spans accepted" in out.getvalue()
+
+
+def test_a_span_too_large_by_itself_is_given_up(spooled: Path) -> None:
+    out = io.StringIO()
+    with Collector(default=c.status(413)) as collector:
+        assert replay(spooled, collector.url, out=out) == 1
+    assert "0 spans accepted, 30 rejected" in out.getvalue()
+    assert not list(spooled.iterdir())
+
+
 def test_what_the_collector_rejects_is_told(spooled: Path) -> None:
     out = io.StringIO()
     with Collector() as collector:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import socket
 import ssl
 import threading
@@ -201,3 +202,11 @@ def _patiently(call: Callable[[], object], patience_s: float) -> tuple[object, f
     thread.start()
     thread.join(patience_s)
     return (results[0], time.perf_counter() - begin) if results else ("never", math.inf)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread, by asking; there is nothing to wait on."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        os.sched_yield()

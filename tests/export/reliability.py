@@ -30,7 +30,7 @@ ELSEWHERE: tuple[tuple[str, str, str, str], ...] = (
     (
         "collector is back after an outage, with a spool",
         "the spool is sent and removed",
-        "test_spool",
+        "test_resend",
         "test_when_the_collector_is_back_the_spool_is_sent",
     ),
     (
@@ -103,6 +103,8 @@ RULES = """
 - **Retried**: connection faults, timeouts, TLS and DNS errors, 429, 502, 503, 504; waits double from 1
   s to 30 s with jitter, `Retry-After` is honoured up to 5 minutes. **Final**: every other status, 3xx
   included; redirects are not followed.
+- **413** halves requests until the server takes them, the spool's as well; every five minutes they may
+  be twice as large again.
 - **Without a spool** spans wait in memory, at most `queue_bytes` (64 MiB), and are dropped by value:
   event detail, healthy spans, and last errors, slow first tokens and streams that did not complete.
 - **With a spool** (`spool_dir` or `FIRSTTOKEN_SPOOL_DIR`) spans go to disk after three failures in a
@@ -111,7 +113,8 @@ RULES = """
   itself is lost.
 - **A deadline is a deadline.** `flush` and `shutdown` wait for the export thread's answer, never for a
   socket. The last quarter of the time (half a second at most) is kept to put what is left where it is
-  safe. With a collector that is down `shutdown` makes one try and gives up.
+  safe. With a collector that is down `shutdown` makes one try and gives up; with one that asked for more
+  patience than there is time (`Retry-After`) it makes none.
 - **True is true.** `flush` returns True only if everything that ended since the last flush was accepted
   or spooled.
 - **Spool files** are OTLP JSON, one span a line of at most 1 MiB, `*.jsonl.part` while they grow,

@@ -9,10 +9,11 @@ import threading
 import pytest
 
 from firsttoken.export._aside import ExportLoop, Limit, aside
+from tests.export.spans import no_pause
 
 
 def run(coroutine):
-    loop = ExportLoop()
+    loop = ExportLoop(no_pause)
     try:
         return loop.run_until_complete(coroutine)
     finally:
@@ -98,3 +99,20 @@ def test_names_are_looked_up_beside_the_loop(monkeypatch: pytest.MonkeyPatch) ->
 
     run(main())
     assert names == ["firsttoken-resolve"]
+
+
+def test_a_busy_loop_breathes_between_its_steps_and_one_that_waits_does_not() -> None:
+    breaths: list[int] = []
+    loop = ExportLoop(lambda: breaths.append(1))
+
+    async def main() -> tuple[int, int]:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        busy = len(breaths)
+        await asyncio.sleep(0.01)
+        return busy, len(breaths)
+
+    busy, waited = loop.run_until_complete(main())
+    loop.close()
+    assert busy >= 10
+    assert waited <= busy + 2

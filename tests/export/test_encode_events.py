@@ -53,6 +53,32 @@ def test_every_width_of_the_sequence_is_laid_out(count: int) -> None:
     assert encoded(chunk_events(count)) == as_stock_says(chunk_events(count))
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.integers(1, 700))
+def test_every_mixture_of_joined_and_single_events_is_laid_out(data: st.DataObject, size: int) -> None:
+    """Runs of any length, numbers of any width, gaps missing here and there."""
+    wide = st.sampled_from([1, 2, 127, 128, 16_383, 16_384, 2**28 - 1, 2**28, 2**40])
+    counts = data.draw(st.lists(st.tuples(st.integers(1, 300), wide), min_size=1, max_size=8))
+    joined = [count for length, count in counts for _ in range(length)][:size]
+    seed = data.draw(st.sampled_from([0, 1, 120, 16_300, 2**28 - 50, 2**35]))
+    missing = data.draw(st.sets(st.integers(0, len(joined) - 1), max_size=3))
+    chunks = ChunkEvents(
+        array("q", range(NOW, NOW + 7 * len(joined), 7)),
+        array("q", range(seed, seed + 3 * len(joined), 3)) if data.draw(st.booleans()) else None,
+        array("q", (NO_GAP if at in missing else at * 1_234_567 for at in range(len(joined)))),
+        array("q", joined) if data.draw(st.booleans()) else None,
+    )
+    assert encoded(chunks) == as_stock_says(chunks)
+    assert sum(map(len, encode_chunk_events(chunks, 0, len(chunks), no_pause))) <= chunk_events_size(chunks)
+
+
+def test_a_stream_with_joined_neighbours_is_laid_out_as_fast_as_any() -> None:
+    """By columns, that is: pieces are large, and few."""
+    fewer = chunk_events(3000).coalesced(1000)
+    pieces = list(encode_chunk_events(fewer, 0, len(fewer), no_pause))
+    assert len(pieces) <= 4
+
+
 def test_given_gaps_are_told_and_a_missing_one_is_absent() -> None:
     gaps = array("q", [NO_GAP, 5, NO_GAP, 10**12, 0])
     chunks = ChunkEvents(array("q", [NOW] * 5), gaps_ns=gaps)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import ssl
+import threading
+from pathlib import Path
 
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import firsttoken
+from firsttoken.export import StreamSpanProcessor
 from tests.export import collector as c
 from tests.export import tls
 from tests.export.collector import Collector
@@ -43,6 +52,28 @@ def test_https_with_a_certificate_of_one_s_own() -> None:
         assert len(collector.accepted) == 6
 
 
+def test_certificates_are_read_beside_the_loop_so_that_deadlines_hold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    let_go, threads = threading.Event(), []
+
+    def slow(**_: object) -> ssl.SSLContext:
+        threads.append(threading.current_thread().name)
+        let_go.wait(60)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(ssl, "create_default_context", slow)
+    url = "https://127.0.0.1:9/v1/traces"
+    ours = StreamSpanProcessor(url, schedule_delay_s=60, certificate="some", spool_dir=tmp_path)
+    end_spans(ours, 3)
+    # Not delivered in time, but put where it is safe in time.
+    assert ours.flush(5)
+    assert ours.statistics().spooled == 3
+    assert threads == ["firsttoken-tls"]
+    let_go.set()
+    ours.shutdown()
+
+
 def test_a_client_shows_its_certificate() -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tls.CERTIFICATE, tls.KEY)
@@ -58,3 +89,47 @@ def test_a_client_shows_its_certificate() -> None:
         end_spans(ours)
         assert ours.shutdown(30)
         assert len(collector.accepted) == 6
+
+
+def test_what_sends_the_traces_is_not_traced_itself(collector: Collector) -> None:
+    contrib = pytest.importorskip("opentelemetry.instrumentation.httpx", reason="needs contrib's httpx")
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    theirs = contrib.HTTPXClientInstrumentor()
+    theirs.instrument(tracer_provider=provider)
+    # As if the collector were a model: then nothing but the suppression keeps ours away.
+    firsttoken.instrument(hosts=["127.0.0.1"], tracer_provider=provider)
+    try:
+        url = collector.url.replace("/v1/traces", "/v1/chat/completions")
+        ours = StreamSpanProcessor(url, schedule_delay_s=60)
+        end_spans(ours)
+        assert ours.shutdown(30)
+    finally:
+        firsttoken.uninstrument()
+        theirs.uninstrument()
+    (request,) = collector.requests
+    assert "traceparent" not in request.headers
+    assert firsttoken.flush(30)
+    assert not memory.get_finished_spans()
+
+
+def test_a_proxy_of_the_environment_is_used(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{collector.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    ours = StreamSpanProcessor("http://collector.example:4318/v1/traces", schedule_delay_s=60)
+    end_spans(ours)
+    assert ours.shutdown(30)
+    assert [request.path for request in collector.requests] == ["http://collector.example:4318/v1/traces"]
+
+
+def test_a_host_the_environment_excepts_is_reached_without_its_proxy(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    ours = processor_for(collector)
+    end_spans(ours)
+    assert ours.shutdown(30)
+    assert len(collector.accepted) == 6

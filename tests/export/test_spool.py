@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,8 @@ import pytest
 from firsttoken.export import StreamSpanProcessor, _retry, _spool
 from firsttoken.export._spool import Spool
 from firsttoken.export._statistics import Counts
-from tests.export import collector as c
 from tests.export.collector import Collector
-from tests.export.faults import end_spans
+from tests.export.faults import end_spans, wait_until
 from tests.export.spans import chunk_events, entry, no_pause, span
 
 NOWHERE = "http://127.0.0.1:9/v1/traces"
@@ -68,6 +66,19 @@ def test_a_file_is_a_part_until_it_is_finished_and_then_one_span_a_line(tmp_path
     lines = path.read_text().splitlines()
     ids = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["spanId"] for line in lines]
     assert ids == [f"{number:016x}" for number in range(3)]
+
+
+def test_a_finished_file_was_synced_before_it_got_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[list[str]] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(names(tmp_path)))
+    spool, _ = spool_in(tmp_path)
+    spool.write(entry(1), no_pause)
+    assert synced == []
+    spool.finish()
+    assert synced == [[".jsonl.part"]]
+    assert names(tmp_path) == [".jsonl"]
 
 
 def test_what_was_written_comes_back_and_the_files_go(tmp_path: Path) -> None:
@@ -175,60 +186,10 @@ def test_a_spool_directory_that_cannot_be_made_is_an_error_at_construction(tmp_p
         StreamSpanProcessor(NOWHERE, spool_dir=tmp_path / "file" / "spool")
 
 
-def test_when_the_collector_is_back_the_spool_is_sent(tmp_path: Path) -> None:
-    with Collector() as collector:
-        collector.default = c.status(503)
-        ours = StreamSpanProcessor(collector.url, schedule_delay_s=60, spool_dir=tmp_path)
-        end_spans(ours, 5)
-        assert ours.flush(30)
-        assert ours.statistics().spooled == 5
-        collector.default = None
-        end_spans(ours, 1, first=6)
-        assert ours.flush(30)
-        wait_until(lambda: ours.statistics().replayed == 5)
-        assert {told.span_id[-1] for told in collector.accepted} == {1, 2, 3, 4, 5, 6}
-        assert [len(told.events) for told in collector.accepted] == [60] * 6
-        ours.shutdown()
-    assert names(tmp_path) == []
-
-
-def test_a_collector_that_speaks_no_json_gets_the_spool_as_protobuf(tmp_path: Path) -> None:
-    def no_json(collector, connection, request) -> bool:
-        if "json" in request.headers["content-type"]:
-            return c.status(415)(collector, connection, request)
-        return c.accept(collector, connection, request)
-
-    spool, _ = spool_in(tmp_path)
-    for number in range(3):
-        spool.write(entry(number), no_pause)
-    spool.finish()
-    with Collector(default=no_json) as collector:
-        ours = StreamSpanProcessor(collector.url, schedule_delay_s=60, spool_dir=tmp_path)
-        end_spans(ours, 1, first=9)
-        assert ours.flush(30)
-        wait_until(lambda: ours.statistics().replayed == 3)
-        ours.shutdown()
-    assert names(tmp_path) == []
-
-
-def test_a_spool_that_a_collector_reads_is_left_to_it(tmp_path: Path) -> None:
-    spool, _ = spool_in(tmp_path)
-    spool.write(entry(1), no_pause)
-    spool.finish()
-    with Collector() as collector:
-        ours = StreamSpanProcessor(
-            collector.url, schedule_delay_s=60, spool_dir=tmp_path, resend_spool=False
-        )
-        end_spans(ours, 1)
-        assert ours.shutdown(30)
-        assert len(collector.requests) == 1
-    assert names(tmp_path) == [".jsonl"]
-
-
 KILLED = """
 import sys
 from firsttoken.export import StreamSpanProcessor
-from tests.export.faults import end_spans
+from tests.export.faults import end_spans, wait_until
 ours = StreamSpanProcessor("http://127.0.0.1:9/v1/traces", schedule_delay_s=60, spool_dir=sys.argv[1])
 number = 1
 while True:
@@ -261,11 +222,3 @@ def test_a_process_killed_while_spooling_leaves_its_spans_to_the_next(tmp_path: 
         received = {int.from_bytes(told.span_id, "big") for told in collector.accepted}
     assert set(range(1, spooled + 1)) <= received
     assert counts.spool_dropped.get("torn", 0) <= 1
-
-
-def wait_until(condition) -> None:
-    """Wait for another thread, by asking; there is nothing to wait on."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        os.sched_yield()

@@ -61,6 +61,21 @@ def test_a_stock_exporter_gets_calls_bounded_by_bytes() -> None:
     ours.shutdown()
 
 
+@pytest.mark.parametrize(("asked", "expected"), [("", 512), ("100", 100)])
+def test_a_stock_exporter_gets_calls_bounded_by_count(
+    asked: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", asked)
+    stock = Stock()
+    ours = StreamSpanProcessor(exporter=stock, schedule_delay_s=60)
+    for number in range(1, 1201):
+        ours.on_end(span(number))
+    assert ours.flush(30)
+    assert max(len(call) for call in stock.calls) == expected
+    assert sum(len(call) for call in stock.calls) == 1200
+    ours.shutdown()
+
+
 def test_a_stock_exporter_that_fails_is_believed() -> None:
     ours = StreamSpanProcessor(exporter=Stock(SpanExportResult.FAILURE), schedule_delay_s=60)
     end_spans(ours, 2)

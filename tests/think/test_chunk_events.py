@@ -23,6 +23,12 @@ def test_each_chunk_is_one_row_with_its_gap() -> None:
     assert list(events.rows()) == [(10, 0, NO_GAP, 1, "a"), (15, 1, 5, 1, "b"), (35, 2, 20, 1, "c")]
 
 
+@given(times_ns, limits)
+def test_any_row_is_read_by_its_index(times: list[int], limit: int) -> None:
+    for events in (ChunkEvents(array("q", times)), ChunkEvents(array("q", times)).coalesced(limit)):
+        assert [events.row(index) for index in range(len(events))] == list(events.rows())
+
+
 def test_no_events_are_no_rows() -> None:
     assert len(ChunkEvents.none()) == 0
     assert list(ChunkEvents.none().rows()) == []

@@ -53,22 +53,24 @@ class ChunkEvents:
     def __len__(self) -> int:
         return len(self.times_ns)
 
+    def row(self, index: int) -> tuple[int, int, int, int, str | None]:
+        """Return (time_ns, sequence, gap_ns, count, text) of event `index`, from 0."""
+        times = self.times_ns
+        if self.gaps_ns is not None:
+            gap_ns = self.gaps_ns[index]
+        else:
+            gap_ns = times[index] - times[index - 1] if index else NO_GAP
+        return (
+            times[index],
+            self.sequences[index] if self.sequences is not None else index,
+            gap_ns,
+            self.counts[index] if self.counts is not None else 1,
+            self.texts[index] if self.texts is not None else None,
+        )
+
     def rows(self) -> Iterator[tuple[int, int, int, int, str | None]]:
-        """Yield (time_ns, sequence, gap_ns, count, text) of each event, lazily."""
-        before = 0
-        for index, time_ns in enumerate(self.times_ns):
-            if self.gaps_ns is not None:
-                gap_ns = self.gaps_ns[index]
-            else:
-                gap_ns = time_ns - before if index else NO_GAP
-            before = time_ns
-            yield (
-                time_ns,
-                self.sequences[index] if self.sequences is not None else index,
-                gap_ns,
-                self.counts[index] if self.counts is not None else 1,
-                self.texts[index] if self.texts is not None else None,
-            )
+        """Yield the `row` of each event, lazily."""
+        return map(self.row, range(len(self)))
 
     def coalesced(self, limit: int, breathe: Callable[[], None] = _no_pause) -> ChunkEvents:
         """Return at most `limit` events: neighbours join, and the longest gap among them is kept.

@@ -1,4 +1,4 @@
-"""`firsttoken replay`: send a spool by hand. Floor 5 (plug); runs on the main thread."""
+"""`firsttoken replay`: send a spool by hand. Floor 6 (commands); runs on the main thread."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final, TextIO
 
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken.errors import ConfigError
+from firsttoken.export._cap import RequestCap
 from firsttoken.export._http import HttpDelivery
 from firsttoken.export._retry import Circuit
 from firsttoken.export._settings import Settings, read_settings
@@ -67,8 +68,9 @@ async def _send_all(
     delivery = HttpDelivery(settings, counts, lambda: None)
     circuit = Circuit()
     total, done, position = spool.finished_bytes, 0, 0
+    cap = RequestCap()
     try:
-        while (piece := spool.next_piece(_PIECE_BYTES)) is not None:
+        while (piece := spool.next_piece(min(_PIECE_BYTES, cap.read()))) is not None:
             answer = await delivery.resend(piece.body)
             if answer.verdict == "retry":
                 circuit.failed(monotonic_ns(), random.random(), answer.retry_after_s)
@@ -79,6 +81,8 @@ async def _send_all(
             if answer.is_about_us:
                 return f"{settings.endpoint} refuses us ({answer.cause})"
             circuit.succeeded()
+            if answer.verdict == "too_large" and piece.spans > 1 and cap.lower(len(piece.body)):
+                continue
             if answer.verdict == "accepted":
                 counts.spool_dropped[REJECTED] += min(answer.rejected, piece.spans)
                 counts.replayed += piece.spans - min(answer.rejected, piece.spans)

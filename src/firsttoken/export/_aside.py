@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import selectors
 import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current, set_value
 
 T = TypeVar("T")
+
+# Instrumentations look for either.
+_SUPPRESS_KEYS: Final = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")
+
+
+def untraced() -> Context:
+    """Return the context in which instrumentations leave what sends the traces alone."""
+    context = get_current()
+    for key in _SUPPRESS_KEYS:
+        context = set_value(key, True, context)
+    return context
 
 
 async def aside(name: str, call: Callable[[], T]) -> T:
@@ -74,8 +88,29 @@ class Limit:
             raise asyncio.TimeoutError from error
 
 
+class _Selector(selectors.DefaultSelector):
+    """Gives the GIL away between the steps of a loop that is busy; one that waits does it by itself."""
+
+    def __init__(self, breathe: Callable[[], None]) -> None:
+        super().__init__()
+        self._breathe = breathe
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what is ready."""
+        if timeout is not None and timeout <= 0:
+            self._breathe()
+        ready: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
+        return ready
+
+
 class ExportLoop(asyncio.SelectorEventLoop):
-    """An event loop of our own, whatever the application's policy; looks names up in a daemon thread."""
+    """An event loop of our own, whatever the application's policy; looks names up in a daemon thread.
+
+    breathe: called between steps; may give the GIL away.
+    """
+
+    def __init__(self, breathe: Callable[[], None]) -> None:
+        super().__init__(_Selector(breathe))
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
         """Look a host up."""

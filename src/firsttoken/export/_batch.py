@@ -11,11 +11,12 @@ from typing import Final
 
 from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken.export._encode_events import EVENT_BYTES_MAX, chunk_events_size, encode_chunk_events
-from firsttoken.export._encode_values import number_field, varint
+from firsttoken.export._encode_values import field, number_field, varint
 from firsttoken.export._queue import Entry, SpanQueue
 
 #: No request is larger, before compression: collectors refuse gRPC over 4 MiB, proxies often as well.
 CAP_BYTES: Final = 3_500_000
+_SPANS_BETWEEN_BREATHS: Final = 32
 
 
 class Batch:
@@ -43,19 +44,25 @@ def encode_request(entries: Sequence[Entry], breathe: Callable[[], None]) -> lis
 
     breathe: called between small pieces of work; may give the GIL away.
     """
-    groups: dict[bytes, dict[bytes, list[list[bytes | bytearray]]]] = {}
-    for entry in entries:
-        scopes = groups.setdefault(entry.span.resource, {})
-        scopes.setdefault(entry.span.scope, []).append(_span_parts(entry, breathe))
-        breathe()
+    groups: dict[bytes, dict[bytes, list[bytes | bytearray]]] = {}
+    resource = scope = None
+    spans: list[bytes | bytearray] = []
+    for index, entry in enumerate(entries):
+        span = entry.span
+        if span.scope is not scope or span.resource is not resource:
+            resource, scope = span.resource, span.scope
+            spans = groups.setdefault(resource, {}).setdefault(scope, [])
+        if span.events or entry.carried or span.dropped_events:
+            _append_message(spans, b"\x12", _span_parts(entry, breathe))
+        else:
+            spans.append(field(b"\x12", span.body))
+        if not index % _SPANS_BETWEEN_BREATHS:
+            breathe()
     request: list[bytes | bytearray] = []
     for resource, scopes in groups.items():
         resource_spans: list[bytes | bytearray] = [resource]
         for scope, spans in scopes.items():
-            scope_spans: list[bytes | bytearray] = [scope]
-            for span in spans:
-                _append_message(scope_spans, b"\x12", span)
-            _append_message(resource_spans, b"\x12", scope_spans)
+            _append_message(resource_spans, b"\x12", [scope, *spans])
         _append_message(request, b"\x0a", resource_spans)
     return request
 
@@ -91,26 +98,31 @@ def take_batch(
     cap: bytes a request never goes over; the chunk events of a span that would are joined until it fits.
     """
     batch = Batch()
+    entries = batch.entries
+    resource = scope = b""
     surroundings: set[bytes] = set()
-    while max_spans is None or len(batch.entries) < max_spans:
+    while max_spans is None or len(entries) < max_spans:
         entry = queue.peek()
         if entry is None:
             break
-        around = sum(
-            len(part) for part in (entry.span.resource, entry.span.scope) if part not in surroundings
-        )
-        size = entry.request_size + around
-        if batch.entries and batch.size + size > target:
+        span, size, around = entry.span, entry.request_size, 0
+        if span.scope is not scope or span.resource is not resource:
+            around = sum(len(part) for part in (span.resource, span.scope) if part not in surroundings)
+        if entries and batch.size + size + around > target:
             break
         queue.take()
-        if size > cap:
-            size = around + _thin(entry, cap - around, batch, breathe)
-            if size > cap:
+        if size + around > cap:
+            size = _thin(entry, cap - around, batch, breathe)
+            if size + around > cap:
                 batch.too_large.append(entry)
                 continue
-        surroundings.update((entry.span.resource, entry.span.scope))
-        batch.entries.append(entry)
-        batch.size += size
+        if around:
+            surroundings.update((span.resource, span.scope))
+        resource, scope = span.resource, span.scope
+        entries.append(entry)
+        batch.size += size + around
+        if not len(entries) % _SPANS_BETWEEN_BREATHS:
+            breathe()
     return batch
 
 

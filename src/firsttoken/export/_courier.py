@@ -11,15 +11,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan
 
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._guard import guarded, note_fault
 from firsttoken._record.worker import Worker
 from firsttoken._think.chunk_events import ChunkEvents
-from firsttoken.export._aside import ExportLoop
+from firsttoken.export._aside import ExportLoop, untraced
 from firsttoken.export._dispatch import Dispatch
+from firsttoken.export._pace import Pace
 from firsttoken.export._queue import Entry
 from firsttoken.export._statistics import SHUTDOWN, UNENCODABLE, Counts
 from firsttoken.export._waiters import Waiter
@@ -68,6 +69,7 @@ class Courier:
         self._dispatch: Dispatch
         self.intake: deque[Handed] = deque()
         self._worker = Worker("firsttoken-export", self._step)
+        self._breathe = Pace(self._worker.breathe).breathe
         self._loop: ExportLoop | None = None
         self.begin()
 
@@ -79,7 +81,7 @@ class Courier:
             self._dispatch.forget()
         self.intake.clear()
         self.wake_at = 1
-        self._dispatch = self._connect(self._worker.breathe)
+        self._dispatch = self._connect(self._breathe)
         self._waiters: deque[Waiter] = deque()
         self._loop = None
         self._bell = asyncio.Event()
@@ -137,11 +139,10 @@ class Courier:
         if self._over:
             return
         if self._loop is None:
-            self._loop = ExportLoop()
+            self._loop = ExportLoop(self._breathe)
             self._loop.set_debug(False)
             bytearray(_LARGEST_BLOCK_BYTES)
-        # Instrumented HTTP clients must not trace what sends the traces.
-        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        token = attach(untraced())
         try:
             self._loop.run_until_complete(self._serve())
         finally:
@@ -186,9 +187,6 @@ class Courier:
             span, chunks = self.intake.popleft()
             number = self._next_number
             self._next_number += 1
-            context = span.context
-            if context is not None and not context.trace_flags.sampled:
-                continue
             self._counts.taken += 1
             try:
                 entry = self._prepare(number, span, chunks)
@@ -197,7 +195,7 @@ class Courier:
                 self._counts.dropped[UNENCODABLE] += 1
                 continue
             self._dispatch.append(entry)
-            self._worker.breathe()
+            self._breathe()
 
     def _start_job(self, now: int) -> None:
         if self._task is not None and self._task.done():
@@ -256,8 +254,13 @@ class Courier:
                 self._waiters.remove(waiter)
 
     def _is_hopeless(self, waiter: Waiter) -> bool:
-        # With a collector that is down, one try is all a shutdown is worth.
-        return self._dispatch.is_down and waiter.failures != self._dispatch.failures
+        # With a collector that is down, one try is all a shutdown is worth; with one that asked us to stay
+        # away for longer than there is time, none.
+        circuit = self._dispatch.circuit
+        tried = waiter.failures != self._dispatch.failures
+        return (circuit.is_open and tried) or (
+            circuit.asked_to_wait and circuit.not_before_ns > waiter.deadline_ns
+        )
 
     def _is_settled(self, waiter: Waiter) -> bool:
         oldest = self._dispatch.oldest_number

@@ -14,18 +14,18 @@ from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._guard import guarded, note_fault
 from firsttoken.export._alarm import Alarm
 from firsttoken.export._answer import Answer
-from firsttoken.export._batch import CAP_BYTES, Batch, take_batch
+from firsttoken.export._batch import Batch, take_batch
+from firsttoken.export._cap import RequestCap
 from firsttoken.export._delivery import Delivery
 from firsttoken.export._queue import Entry, SpanQueue
 from firsttoken.export._retry import Circuit
 from firsttoken.export._spool import Spool
 from firsttoken.export._statistics import QUEUE_FULL, REJECTED, SHUTDOWN, SPOOL_FAILED, TOO_LARGE, Counts
 
-# A server that refuses even this is not asked to take less.
-_SMALLEST_CAP: Final = 1_024
 # After a failed write the disk gets a rest.
 _SPOOL_REST_S: Final = 10.0
 _CLOSE_WAIT_S: Final = 0.1
+_FREED_AT_ONCE: Final = 64
 
 
 class Dispatch:
@@ -36,6 +36,7 @@ class Dispatch:
     resends: whether spooled spans are sent when the collector is back.
     awaited: whether somebody waits for delivery now; set by the owner. What fails then goes to the
         spool at once, if there is one.
+    circuit: how deliveries went lately.
     failures: attempts that failed and may be repeated.
     """
 
@@ -61,8 +62,8 @@ class Dispatch:
         self._target = target_bytes
         self._max_batch_spans = max_batch_spans
         self._resends = resends
-        self._circuit = Circuit()
-        self._cap = CAP_BYTES
+        self.circuit = Circuit()
+        self._cap = RequestCap()
         self._flying: list[Entry] = []
         self._oldest_ns = 0
         self._spool_rests_until_ns = 0
@@ -89,36 +90,33 @@ class Dispatch:
         return self._spool is not None
 
     @property
-    def is_down(self) -> bool:
-        """Whether the collector is taken for down."""
-        return self._circuit.is_open
-
-    @property
     def oldest_number(self) -> int | None:
         """Number of the oldest span that is neither delivered nor lost; None if there is none."""
-        first = self._queue.peek()
-        numbers = [entry.number for entry in (first, *self._flying[:1]) if entry is not None]
-        return min(numbers, default=None)
+        oldest = (self._queue.peek(), *self._flying[:1])
+        return min((entry.number for entry in oldest if entry is not None), default=None)
 
     def next_job(self, now: int, *, urgent: bool) -> Coroutine[Any, Any, None] | None:
         """Return what to do now, if anything.
 
         urgent: make an attempt although the last one failed, unless the server asked for patience.
         """
-        patient = now < self._circuit.not_before_ns and (not urgent or self._circuit.asked_to_wait)
+        patient = now < self.circuit.not_before_ns and (not urgent or self.circuit.asked_to_wait)
         if len(self._queue) and (self.awaited or self._is_full or now >= self._oldest_ns + self._delay_ns):
-            if self._spool_is_usable and self._circuit.is_open and (self.awaited or patient):
+            if self._spool_is_usable and self.circuit.is_open and (self.awaited or patient):
                 return self._put_aside()
             return None if patient else self._send()
         return self._resend() if not patient and self._may_resend else None
 
     def next_job_ns(self, now: int) -> int | None:
-        """Return the time (monotonic) from which `next_job` may have something to do; None if never."""
-        if self._may_resend:
-            return max(self._circuit.not_before_ns, now)
+        """Return the time (monotonic) at which to look again, for new spans as well; None if never."""
+        patience_ns = max(self.circuit.not_before_ns, now)
+        times = [patience_ns] if self._may_resend else []
         if len(self._queue):
-            return max(self._circuit.not_before_ns, self._oldest_ns + self._delay_ns)
-        return None
+            due_ns = self._oldest_ns + self._delay_ns
+            # What goes to disk does not wait for the collector.
+            goes_to_disk = self._spool_is_usable and self.circuit.is_open
+            times.append(due_ns if goes_to_disk else max(due_ns, patience_ns))
+        return min(*times, now + self._delay_ns) if times else None
 
     @property
     def _is_full(self) -> bool:
@@ -144,8 +142,9 @@ class Dispatch:
         self._judge(batch, answer)
 
     def _take_batch(self) -> Batch:
-        target = min(self._target, self._cap)
-        batch = take_batch(self._queue, target, self._cap, self._max_batch_spans, self._breathe)
+        cap = self._cap.read()
+        target = min(self._target, cap)
+        batch = take_batch(self._queue, target, cap, self._max_batch_spans, self._breathe)
         self._oldest_ns = monotonic_ns()
         self._drop(batch.too_large, TOO_LARGE)
         if batch.lost_events:
@@ -159,31 +158,28 @@ class Dispatch:
         if answer.verdict != "accepted":
             self._alarm.warn(f"a request with {len(entries)} spans was not accepted ({answer.cause})")
         if answer.verdict == "accepted":
-            self._circuit.succeeded()
+            self.circuit.succeeded()
             self._refused = False
             rejected = min(answer.rejected, len(entries))
             counts.accepted += len(entries) - rejected
             counts.unread_answers += answer.unread
             self._drop(entries[:rejected], REJECTED)
+            self._let_go(entries)
         elif answer.verdict == "retry":
             self.failures += 1
-            self._circuit.failed(monotonic_ns(), random.random(), answer.retry_after_s)
-            if self._spool_is_usable and (self.awaited or self._circuit.is_open):
+            self.circuit.failed(monotonic_ns(), random.random(), answer.retry_after_s)
+            if self._spool_is_usable and (self.awaited or self.circuit.is_open):
                 self._write(entries)
             else:
                 self._restore(entries)
-        elif answer.verdict == "too_large" and self._cap > _SMALLEST_CAP:
-            # Half of what was refused comes closer to the server's limit, which it does not tell.
-            self._cap = max(_SMALLEST_CAP, min(batch.size, self._cap) // 2)
+        elif answer.verdict == "too_large" and self._cap.lower(batch.size):
             self._restore(entries)
-        elif answer.verdict == "too_large":
-            self._drop(entries, TOO_LARGE)
         elif answer.is_about_us and self._spool_is_usable:
             # A wrong path or key is mended by people; the spans can wait for them.
             self._refused = True
             self._write(entries)
         else:
-            self._drop(entries, REJECTED)
+            self._drop(entries, TOO_LARGE if answer.verdict == "too_large" else REJECTED)
 
     # --- the spool ------------------------------------------------------------------------------------
 
@@ -223,13 +219,12 @@ class Dispatch:
         """Send what the spool holds, one request's worth."""
         assert self._spool is not None
         try:
-            piece = self._spool.next_piece(min(self._target, self._cap))
+            piece = self._spool.next_piece(min(self._target, self._cap.read()))
         except OSError as error:
             self._rest_the_spool("read the spool", error)
             return
         if piece is None:
             return
-        answer = None
         try:
             answer = await self._delivery.resend(piece.body)
         except Exception as error:
@@ -237,13 +232,16 @@ class Dispatch:
             answer = Answer("retry", "fault")
         self._counts.requests[answer.cause] += 1
         if answer.verdict == "accepted":
-            self._circuit.succeeded()
+            self.circuit.succeeded()
             rejected = min(answer.rejected, piece.spans)
             self._counts.replayed += piece.spans - rejected
-            self._counts.spool_dropped[REJECTED] += rejected
+            if rejected:
+                self._counts.spool_dropped[REJECTED] += rejected
             self._spool.done(piece)
         elif answer.verdict == "retry":
-            self._circuit.failed(monotonic_ns(), random.random(), answer.retry_after_s)
+            self.circuit.failed(monotonic_ns(), random.random(), answer.retry_after_s)
+        elif answer.verdict == "too_large" and piece.spans > 1 and self._cap.lower(len(piece.body)):
+            pass  # Read again, from the same place, it will be less.
         elif answer.is_about_us:
             self._refused = True
         else:
@@ -279,6 +277,12 @@ class Dispatch:
         # They have waited long enough for others.
         self._oldest_ns = -self._delay_ns
         self._note_evicted(*self._queue.restore(entries))
+
+    def _let_go(self, entries: list[Entry]) -> None:
+        """Forget entries bit by bit: freeing thousands of objects takes longer than a slice."""
+        while entries:
+            del entries[-_FREED_AT_ONCE:]
+            self._breathe()
 
     def _note_evicted(self, chunks: int, entries: list[Entry]) -> None:
         if chunks:

@@ -1,10 +1,13 @@
 """Chunk events as OTLP protobuf bytes, straight from flat arrays. Floor 3 (tell), pure; export thread.
 
-All uncoalesced events of a stream look alike: the same bytes, but for a time, a sequence and a gap. So the
-whole piece is one template repeated, and each varying byte is a column that one strided slice fills in.
-Subtracting two columns of times is one subtraction of two very long integers.
+The events of a stream look alike: the same bytes, but for a time, a sequence and a gap, and a count where
+neighbours were joined. So a piece is one template repeated, and each number is a column that one strided
+copy fills in. For that all events have to have the same size, and one that is a multiple of eight: a small
+integer takes more bytes than it needs, which protobuf allows. What can be done to a whole column at once,
+as to one very long integer, is.
 
-Cost: about 120 ns per event, 60 µs between breaths, tests/bench/bench_export.py.
+Source: https://protobuf.dev/programming-guides/encoding/ (fields, varints).
+Cost: about 60 ns per event, 30 µs between breaths, tests/bench/bench_export.py.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable, Iterator
-from operator import sub
+from functools import lru_cache
+from itertools import groupby
 from struct import pack
 from typing import Final, NamedTuple
 
@@ -25,45 +29,67 @@ EVENT_TAG: Final = b"\x5a"
 _ATTRIBUTE_TAG: Final = b"\x1a"
 _NAME: Final = text_field(b"\x12", EVENT_CHUNK)
 _PIECE: Final = 512
-_NO_TIME: Final = bytes(8)
-# Where in eight bytes the sign is.
-_HIGHEST: Final = 7 if sys.byteorder == "little" else 0
-_in_seconds: Final[Callable[[int], float]] = float(NS_PER_S).__rtruediv__
+# So many are quicker written one by one.
+_FEW: Final = 4
+# What does not fit into the four varint bytes that a column has; negative numbers do not either.
+_WIDE_BITS: Final = (1 << 64) - (1 << 28)
+_SIGN_BIT: Final = 1 << 63
+
+
+def _integer(key: str, width: int) -> bytes:
+    """Return an attribute of value 0 that takes `width` bytes."""
+    pair = bytearray(key_value(key, 0)[:-1] + b"\x80" * (width - 1) + b"\0")
+    # The value's own length sits before the tag of the integer.
+    pair[-width - 2] += width - 1
+    return field(_ATTRIBUTE_TAG, bytes(pair))
 
 
 class _Template(NamedTuple):
-    """One event with a gap, its numbers still zero, and where they go."""
+    """One event, its numbers still zero, and where they go.
+
+    size: a multiple of eight.
+    count_at: 0 where the event stands for one chunk.
+    """
 
     event: bytes
+    size: int
     time_at: int
     sequence_at: int
     gap_at: int
+    count_at: int
 
 
-def _template(sequence_bytes: int) -> _Template:
-    sequence = key_value(SEQUENCE, 0)
-    padded = sequence[:-1] + bytes(sequence_bytes)
-    grown = bytearray(padded)
-    # The value's own length sits before the tag of the integer.
-    grown[-sequence_bytes - 2] += sequence_bytes - 1
-    attributes = field(_ATTRIBUTE_TAG, bytes(grown)) + field(_ATTRIBUTE_TAG, key_value(GAP, 0.0))
-    event = field(EVENT_TAG, b"\x09" + _NO_TIME + _NAME + attributes)
-    gap_at = len(event) - 8
-    gap_field = len(field(_ATTRIBUTE_TAG, key_value(GAP, 0.0)))
-    return _Template(event, 3, len(event) - gap_field - sequence_bytes, gap_at)
+def _template(sequence_width: int, count_width: int) -> _Template:
+    gap = field(_ATTRIBUTE_TAG, key_value(GAP, 0.0))
+    head = b"\x09" + bytes(8) + _NAME + _integer(SEQUENCE, sequence_width)
+    count = _integer(COALESCED, count_width) if count_width else b""
+    event = field(EVENT_TAG, head + gap + count)
+    size, shell = len(event), len(event) - len(head) - len(gap) - len(count)
+    end_of_gap = shell + len(head) + len(gap)
+    return _Template(
+        event,
+        size,
+        shell + 1,
+        shell + len(head) - sequence_width,
+        end_of_gap - 8,
+        size - count_width if count else 0,
+    )
 
 
-_SHORT: Final = _template(1)
-_LONG: Final = _template(2)
-_SHORT_END: Final = 1 << 7
-_LONG_END: Final = 1 << 14
-# The two varint bytes of every sequence below `_LONG_END`, as two columns.
-_LOW_COLUMN: Final = bytes(number & 127 | 128 for number in range(_LONG_END))
-_HIGH_COLUMN: Final = bytes(number >> 7 for number in range(_LONG_END))
+def _width(size_of_four: int) -> int:
+    """Return how many bytes an integer has to take for the event to end on a multiple of eight."""
+    return 4 + -size_of_four % 8
 
-#: No event without text takes more bytes than this in a request; the sequence and the count may grow.
-EVENT_BYTES_MAX: Final = len(_LONG.event) + len(field(_ATTRIBUTE_TAG, key_value(COALESCED, 0))) + 16
-_UNCOALESCED_BYTES_MAX: Final = len(_LONG.event) + 8
+
+_SEQUENCE_WIDTH: Final = _width(_template(4, 0).size)
+_COUNT_WIDTH: Final = _width(_template(_SEQUENCE_WIDTH, 4).size)
+_SINGLE: Final = _template(_SEQUENCE_WIDTH, 0)
+_JOINED: Final = _template(_SEQUENCE_WIDTH, _COUNT_WIDTH)
+
+# Longer integers, and a longer length in front of them, take no more than this.
+_WIDE_BYTES: Final = 20
+#: No event without text takes more bytes than this in a request, however long its integers are.
+EVENT_BYTES_MAX: Final = _JOINED.size + _WIDE_BYTES
 
 
 def encode_chunk_events(
@@ -74,80 +100,148 @@ def encode_chunk_events(
     breathe: called between pieces of at most 512 events; may give the GIL away.
     """
     while begin < end:
-        piece_end = min(begin + _PIECE, end)
-        columns_end = _columns_end(events, begin, piece_end)
-        if columns_end > begin:
-            yield _columns(events, begin, columns_end)
-            begin = columns_end
-        else:
-            piece_end = min(begin + (1 if begin == 0 else _PIECE // 8), piece_end)
-            yield b"".join([_row(events, index) for index in range(begin, piece_end)])
-            begin = piece_end
+        # Pieces end where the remembered blocks of sequences do.
+        piece_end = _run_end(events.counts, begin, min(begin - begin % _PIECE + _PIECE, end))
+        piece: bytes | bytearray | None = None
+        if events.row(begin)[2] == NO_GAP:
+            piece_end, piece = begin + 1, _row(events, begin)
+        elif events.texts is None and piece_end - begin > _FEW:
+            piece = _columns(events, begin, piece_end)
+        if piece is None:
+            piece_end = min(begin + _PIECE // 8, piece_end)
+            piece = b"".join([_row(events, index) for index in range(begin, piece_end)])
+        yield piece
+        begin = piece_end
         breathe()
 
 
-def _columns_end(events: ChunkEvents, begin: int, end: int) -> int:
-    """Return how far, from `begin`, the events are all alike; `begin` if not even one piece is."""
-    if events.sequences is not None or events.counts is not None or events.texts is not None:
-        return begin
-    if events.gaps_ns is None:
-        if begin == 0:
-            return begin
-    elif NO_GAP in events.gaps_ns[begin:end]:
-        return begin
-    if begin >= _LONG_END:
-        return begin
-    return min(end, _SHORT_END if begin < _SHORT_END else _LONG_END)
+def _run_end(counts: array[int] | None, begin: int, end: int) -> int:
+    """Return where the joined events end with which a piece begins, if they are many; else `end`."""
+    if counts is None or counts[begin] == 1:
+        return end
+    piece = counts[begin:end]
+    run = piece.index(1) if 1 in piece else len(piece)
+    return begin + run if run >= _PIECE // 8 else end
 
 
-def _columns(events: ChunkEvents, begin: int, end: int) -> bytearray:
-    template = _SHORT if end <= _SHORT_END else _LONG
-    size = len(template.event)
+def _columns(events: ChunkEvents, begin: int, end: int) -> bytes | bytearray | None:
+    """Lay a piece out by columns; None if an event has no gap, or a number is too large for its column."""
     times = events.times_ns[begin:end]
-    gaps = (
-        events.gaps_ns[begin:end]
-        if events.gaps_ns is not None
-        else _differences(events.times_ns, begin, end)
+    gaps = _gaps(events, begin, end)
+    sequences = (
+        _varints(events.sequences[begin:end], _SEQUENCE_WIDTH)
+        if events.sequences is not None
+        else _own_sequences(begin, end)
     )
-    time_bytes = _little_endian(times)
-    gap_bytes = pack(f"<{len(times)}d", *map(_in_seconds, gaps))
+    if gaps is None or sequences is None:
+        return None
+    in_seconds = memoryview(pack(f"<{len(gaps)}d", *[gap / NS_PER_S for gap in gaps])).cast("q")
+    numbers = times, sequences, in_seconds
+    counts = events.counts[begin:end] if events.counts is not None else None
+    ones = len(times) if counts is None else counts.count(1)
+    if counts is None or ones == len(times):
+        return _laid_out(_SINGLE, *numbers)
+    joined_counts = _varints(counts, _COUNT_WIDTH)
+    if joined_counts is None:
+        return None
+    joined = _laid_out(_JOINED, *numbers)
+    _fill(joined, _JOINED.count_at, _JOINED.size, joined_counts)
+    return _merged(_laid_out(_SINGLE, *numbers), joined, counts) if ones else joined
+
+
+def _laid_out(template: _Template, times: array[int], sequences: memoryview, gaps: memoryview) -> bytearray:
     out = bytearray(template.event) * len(times)
-    for byte in range(8):
-        out[template.time_at + byte :: size] = time_bytes[byte::8]
-        out[template.gap_at + byte :: size] = gap_bytes[byte::8]
-    if template is _SHORT:
-        out[template.sequence_at :: size] = bytes(range(begin, end))
-    else:
-        out[template.sequence_at :: size] = _LOW_COLUMN[begin:end]
-        out[template.sequence_at + 1 :: size] = _HIGH_COLUMN[begin:end]
+    _fill(out, template.time_at, template.size, memoryview(_little_endian(times)))
+    _fill(out, template.sequence_at, template.size, sequences)
+    _fill(out, template.gap_at, template.size, gaps)
     return out
 
 
-def _differences(times: array[int], begin: int, end: int) -> array[int]:
-    """Return how long after the event before it each one came."""
-    later, earlier = times[begin:end], times[begin - 1 : end - 1]
-    size = 8 * len(later)
-    # One subtraction for all: no lane borrows from the next as long as time goes forward.
-    lanes = int.from_bytes(later.tobytes(), sys.byteorder) - int.from_bytes(
-        earlier.tobytes(), sys.byteorder
-    )
-    if lanes >= 0:
-        packed = lanes.to_bytes(size, sys.byteorder)
-        if packed[_HIGHEST::8].count(0) == len(later):
-            return array("q", packed)
-    return array("q", map(sub, later, earlier))
+def _fill(out: bytearray, at: int, size: int, column: memoryview) -> None:
+    """Copy one number into each event of `size` bytes."""
+    width = column.itemsize
+    # From the first number to the last, as if all between them were numbers as well.
+    numbers = memoryview(out)[at : len(out) - size + at + width].cast("q" if width == 8 else "I")
+    numbers[:: size // width] = column
 
 
-def _little_endian(times: array[int]) -> bytes:
+def _merged(singles: bytearray, joined: bytearray, counts: array[int]) -> bytes:
+    """Take each event from where it belongs."""
+    parts: list[memoryview] = []
+    begin = 0
+    for is_one, run in groupby([count == 1 for count in counts]):
+        end = begin + len(list(run))
+        source, size = (singles, _SINGLE.size) if is_one else (joined, _JOINED.size)
+        parts.append(memoryview(source)[begin * size : end * size])
+        begin = end
+    return b"".join(parts)
+
+
+def _gaps(events: ChunkEvents, begin: int, end: int) -> array[int] | None:
+    """Return the gap before each event; None if there is one that has none."""
+    if events.gaps_ns is not None:
+        gaps = events.gaps_ns[begin:end]
+        return None if _lanes(gaps) & _each(_SIGN_BIT, end - begin) else gaps
+    lanes = _lanes(events.times_ns[begin:end]) - _lanes(events.times_ns[begin - 1 : end - 1])
+    # No lane borrows from the next as long as time goes forward.
+    if lanes < 0:
+        return None
+    packed = lanes.to_bytes(8 * (end - begin), "little")
+    return _little_endian(array("q", packed)) if packed[7::8].count(0) == end - begin else None
+
+
+def _varints(numbers: array[int], width: int) -> memoryview | None:
+    """Return the first four bytes of each number as a varint of `width` bytes; None if one needs more."""
+    lanes, count = _lanes(numbers), len(numbers)
+    if lanes & _each(_WIDE_BITS, count):
+        return None
+    spread = _each(0x808080 if width == 4 else 0x80808080, count)
+    for byte in range(4):
+        bits = lanes & _each(0x7F << 7 * byte, count)
+        if bits:
+            spread |= bits << byte
+    return memoryview(spread.to_bytes(8 * count, "little")).cast("I")[::2]
+
+
+def _is_narrow(numbers: array[int]) -> bool:
+    """Whether four varint bytes are enough for each number."""
+    return not _lanes(numbers) & _each(_WIDE_BITS, len(numbers))
+
+
+@lru_cache(maxsize=64)
+def _each(lane: int, count: int) -> int:
+    """Return `count` times the same 64 bits."""
+    return int.from_bytes(lane.to_bytes(8, "little") * count, "little")
+
+
+def _lanes(numbers: array[int]) -> int:
+    """Return all numbers as one, 64 bits each."""
+    return int.from_bytes(_little_endian(numbers), "little")
+
+
+def _little_endian(numbers: array[int]) -> array[int]:
     if sys.byteorder == "big":
-        times = times[:]
-        times.byteswap()
-    return times.tobytes()
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers
+
+
+@lru_cache(maxsize=64)
+def _block_of_sequences(block: int) -> memoryview | None:
+    first = block * _PIECE
+    return _varints(array("q", range(first, first + _PIECE)), _SEQUENCE_WIDTH)
+
+
+def _own_sequences(begin: int, end: int) -> memoryview | None:
+    """Return the varints of [begin, end), which lie in one block: most streams are numbered alike."""
+    block = _block_of_sequences(begin // _PIECE)
+    first = begin % _PIECE
+    return None if block is None else block[first : first + end - begin]
 
 
 def _row(events: ChunkEvents, index: int) -> bytes:
     """Encode one event of any shape."""
-    time_ns, sequence, gap_ns, count, text = row(events, index)
+    time_ns, sequence, gap_ns, count, text = events.row(index)
     parts = [
         b"\x09",
         time_ns.to_bytes(8, "little"),
@@ -163,25 +257,12 @@ def _row(events: ChunkEvents, index: int) -> bytes:
     return field(EVENT_TAG, b"".join(parts))
 
 
-def row(events: ChunkEvents, index: int) -> tuple[int, int, int, int, str | None]:
-    """Return (time_ns, sequence, gap_ns, count, text) of event `index`."""
-    times = events.times_ns
-    if events.gaps_ns is not None:
-        gap_ns = events.gaps_ns[index]
-    else:
-        gap_ns = times[index] - times[index - 1] if index else NO_GAP
-    return (
-        times[index],
-        events.sequences[index] if events.sequences is not None else index,
-        gap_ns,
-        events.counts[index] if events.counts is not None else 1,
-        events.texts[index] if events.texts is not None else None,
-    )
-
-
 def chunk_events_size(events: ChunkEvents) -> int:
     """Return an upper bound of the bytes the events take in a request."""
-    size = (_UNCOALESCED_BYTES_MAX if events.counts is None else EVENT_BYTES_MAX) * len(events)
+    one = (_SINGLE if events.counts is None else _JOINED).size
+    if not all(_is_narrow(column) for column in (events.sequences, events.counts) if column is not None):
+        one += _WIDE_BYTES
+    size = one * len(events)
     if events.texts is not None:
         # A character takes at most 4 bytes in UTF-8; tags, lengths and the key take the rest.
         size += sum(4 * len(text) + 48 for text in events.texts)

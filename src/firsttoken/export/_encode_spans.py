@@ -8,14 +8,17 @@ Source: https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentele
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from operator import attrgetter
 from struct import Struct, pack
 from typing import Any, Final, NamedTuple
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from firsttoken.export._encode_events import EVENT_TAG
 from firsttoken.export._encode_values import attributes, field, number_field, text_field, varint
@@ -28,10 +31,27 @@ _LINK_FLAGS: Final = Struct("<cI").pack
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 _LOCAL_FLAGS: Final = pack("<2sI", b"\x85\x01", _HAS_IS_REMOTE)
 _REMOTE_FLAGS: Final = pack("<2sI", b"\x85\x01", _HAS_IS_REMOTE | _IS_REMOTE)
-_KINDS: Final = {kind: b"\x30" + varint(kind.value + 1) for kind in SpanKind}
+_KINDS: Final = {kind.value: b"\x30" + varint(kind.value + 1) for kind in SpanKind}
 _UNSET: Final = field(b"\x7a", b"")
 # Room for the three counts of what was left out.
 _COUNTS_BYTES: Final = 40
+# How many span names are remembered, and how long these may be.
+_KNOWN_NAMES_MAX: Final = 1024
+_KNOWN_NAME_MAX: Final = 80
+# What is read of a span. Its public properties wrap and copy what lies behind them; only a subclass may do
+# more there, to redact, and then that counts.
+_READ: Final = (
+    *("name", "context", "parent", "kind", "status", "start_time", "end_time", "events", "links"),
+    *("resource", "instrumentation_scope"),
+)
+_OUTSIDE: Final = attrgetter(*_READ)
+_INSIDE: Final = attrgetter(*(f"_{name}" for name in _READ))
+_HAS_INSIDE: Final = all(
+    hasattr(ReadableSpan("", resource=Resource({})), f"_{name}") for name in (*_READ, "attributes")
+)
+_PLAIN: Final = ReadableSpan if _HAS_INSIDE else None
+_BOUNDED: Final = (BoundedAttributes, BoundedList)
+_NO_STATUS: Final = StatusCode.UNSET
 
 
 class EncodedSpan(NamedTuple):
@@ -66,7 +86,7 @@ class Surroundings:
         known = self._known.get(id(resource))
         if known is not None:
             return known[1]
-        fields, lost = attributes(b"\x0a", _pairs(resource.attributes))
+        fields, lost = attributes(b"\x0a", _inner(resource.attributes).items())
         body = b"".join(fields) + number_field(b"\x10", lost)
         return self._remember(resource, field(b"\x0a", body) + text_field(b"\x1a", resource.schema_url))
 
@@ -77,7 +97,7 @@ class Surroundings:
         known = self._known.get(id(scope))
         if known is not None:
             return known[1]
-        fields, lost = attributes(b"\x1a", _pairs(scope.attributes))
+        fields, lost = attributes(b"\x1a", _inner(scope.attributes).items())
         body = text_field(b"\x0a", scope.name) + text_field(b"\x12", scope.version) + b"".join(fields)
         body += number_field(b"\x20", lost)
         return self._remember(scope, field(b"\x0a", body) + text_field(b"\x1a", scope.schema_url))
@@ -102,73 +122,97 @@ def encode_span(
     Raises:
         ValueError: if the span has no context.
     """
-    context = span.get_span_context()
+    read = _INSIDE if type(span) is _PLAIN else _OUTSIDE
+    name, context, parent, kind, status, start, end, told, linked, resource, scope = read(span)
     if context is None:
         raise ValueError("the span has no context")
-    told: Sequence[Event] = span.events
+    dropped_events = _dropped(told) if read is _INSIDE else span.dropped_events
+    dropped_links = _dropped(linked) if read is _INSIDE else span.dropped_links
     if skip_events and told:
         told = [event for event in told if event.name != skip_events]
-    head = _head(span, context, text_max=cap // 8)
-    pairs, unknown = attributes(b"\x4a", _pairs(attributes_of(span)))
-    links = [_link(link) for link in span.links]
-    events = [_event(event) for event in told]
-    lost: tuple[int, ...] = (0, 0, 0)
-    if len(head) + _size(pairs) + _size(links) + _size(events) > cap - _COUNTS_BYTES:
+    pairs, unknown = attributes(b"\x4a", attributes_of(span).items())
+    unknown += _dropped(span._attributes) if read is _INSIDE else span.dropped_attributes
+    links = [_link(link) for link in linked] if linked else []
+    events = [_event(event) for event in told] if told else []
+    head = _head(name, context, parent, kind, status, start or 0, end or 0, cap // 8)
+    body = _body(head, pairs, unknown, links, dropped_links)
+    events_size = _size(events)
+    if len(body) + events_size > cap:
         lost = _cut(pairs, links, events, cap - _COUNTS_BYTES - len(head))
-    body = b"".join(
-        [
-            head,
-            *pairs,
-            number_field(b"\x50", span.dropped_attributes + unknown + lost[0]),
-            *links,
-            number_field(b"\x70", span.dropped_links + lost[1]),
-        ]
-    )
+        body = _body(head, pairs, unknown + lost[0], links, dropped_links + lost[1])
+        dropped_events += lost[2]
+        events_size = _size(events)
     return EncodedSpan(
-        surroundings.resource(span.resource),
-        surroundings.scope(span.instrumentation_scope),
+        surroundings.resource(resource),
+        surroundings.scope(scope),
         body,
         tuple([(event.timestamp, field) for event, field in zip(told, events, strict=True) if field])
         if events
         else (),
-        span.dropped_events + lost[2],
-        len(body) + _size(events),
+        dropped_events,
+        len(body) + events_size,
     )
 
 
-def _head(span: ReadableSpan, context: SpanContext, text_max: int) -> bytes:
-    parts = [
-        _IDS(
-            b"\x0a\x10",
-            context.trace_id.to_bytes(16, "big"),
-            b"\x12\x08",
-            context.span_id.to_bytes(8, "big"),
-        )
-    ]
-    if context.trace_state:
-        members = context.trace_state.items()
-        parts.append(text_field(b"\x1a", ",".join([f"{key}={value}" for key, value in members])))
-    parent = span.parent
-    if parent:
-        parts.append(b"\x22\x08" + parent.span_id.to_bytes(8, "big"))
-    parts.append(_REMOTE_FLAGS if parent and parent.is_remote else _LOCAL_FLAGS)
-    parts.append(text_field(b"\x2a", span.name[:text_max]))
-    parts.append(_KINDS[span.kind])
-    parts.append(_TIMES(b"\x39", span.start_time or 0, b"\x41", span.end_time or 0))
-    parts.append(_status(span.status, text_max))
+def _body(
+    head: bytes, pairs: list[bytes], dropped_attributes: int, links: list[bytes], dropped_links: int
+) -> bytes:
+    parts = [head, *pairs]
+    if dropped_attributes:
+        parts.append(number_field(b"\x50", dropped_attributes))
+    parts += links
+    if dropped_links:
+        parts.append(number_field(b"\x70", dropped_links))
     return b"".join(parts)
 
 
+def _head(
+    name: str,
+    context: SpanContext,
+    parent: SpanContext | None,
+    kind: SpanKind,
+    status: Status,
+    start_ns: int,
+    end_ns: int,
+    text_max: int,
+) -> bytes:
+    trace_id, span_id, _, _, trace_state, _ = context
+    parts = [
+        _IDS(b"\x0a\x10", trace_id.to_bytes(16, "big"), b"\x12\x08", span_id.to_bytes(8, "big")),
+        _REMOTE_FLAGS if parent and parent.is_remote else _LOCAL_FLAGS,
+        _known_names.get(name) or _name(name, text_max),
+        _KINDS[kind._value_],
+        _TIMES(b"\x39", start_ns, b"\x41", end_ns),
+        _UNSET if status.status_code is _NO_STATUS else _status(status, text_max),
+    ]
+    if parent:
+        parts.append(b"\x22\x08" + parent.span_id.to_bytes(8, "big"))
+    if trace_state:
+        members = trace_state.items()
+        parts.append(text_field(b"\x1a", ",".join([f"{key}={value}" for key, value in members])))
+    return b"".join(parts)
+
+
+_known_names: dict[str, bytes] = {}
+
+
+def _name(name: str, text_max: int) -> bytes:
+    """Encode a span's name, remembered if it is short."""
+    encoded = text_field(b"\x2a", name[:text_max])
+    if len(name) <= _KNOWN_NAME_MAX:
+        if len(_known_names) >= _KNOWN_NAMES_MAX:
+            _known_names.clear()
+        _known_names[name] = encoded
+    return encoded
+
+
 def _status(status: Status, text_max: int) -> bytes:
-    code = status.status_code.value
-    if not code:
-        return _UNSET
     message = text_field(b"\x12", status.description[:text_max] if status.description else None)
-    return field(b"\x7a", message + number_field(b"\x18", code))
+    return field(b"\x7a", message + number_field(b"\x18", status.status_code.value))
 
 
 def _event(event: Event) -> bytes:
-    pairs, unknown = attributes(b"\x1a", _pairs(event.attributes))
+    pairs, unknown = attributes(b"\x1a", _inner(event.attributes).items())
     parts = [
         _TIME(b"\x09", event.timestamp or 0),
         text_field(b"\x12", event.name),
@@ -180,7 +224,7 @@ def _event(event: Event) -> bytes:
 
 def _link(link: Link) -> bytes:
     context = link.context
-    pairs, unknown = attributes(b"\x22", _pairs(link.attributes))
+    pairs, unknown = attributes(b"\x22", _inner(link.attributes).items())
     ids = _IDS(
         b"\x0a\x10", context.trace_id.to_bytes(16, "big"), b"\x12\x08", context.span_id.to_bytes(8, "big")
     )
@@ -216,15 +260,16 @@ def _cut(pairs: list[bytes], links: list[bytes], events: list[bytes], room: int)
 
 
 def attributes_of(span: ReadableSpan) -> Mapping[str, Any]:
-    """Return a span's attributes, without the wrapper that the public property puts around them."""
-    # A subclass may have a property of its own, to redact: then that one decides.
-    attributes = span._attributes if type(span) is ReadableSpan else span.attributes
-    return attributes or {}
+    """Return a span's attributes, without what the SDK wraps around them."""
+    return _inner(span._attributes if type(span) is _PLAIN else span.attributes)
 
 
-def _pairs(mapping: Mapping[str, Any] | None) -> Iterable[tuple[str, Any]]:
-    if not mapping:
-        return ()
+def _dropped(kept: object) -> int:
+    """Return how many the SDK's bounded collection turned away; 0 for any other."""
+    return kept.dropped if type(kept) in _BOUNDED else 0  # type: ignore[attr-defined]
+
+
+def _inner(mapping: Mapping[str, Any] | None) -> Mapping[str, Any]:
     # The SDK's mapping iterates in Python, the dict inside it in C; it no longer changes after the end.
-    inner = getattr(mapping, "_dict", None)
-    return inner.items() if isinstance(inner, dict) else mapping.items()
+    inner = mapping._dict if type(mapping) is BoundedAttributes else mapping
+    return inner or {}

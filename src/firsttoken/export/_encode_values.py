@@ -19,8 +19,11 @@ _UINT64_MASK: Final = (1 << 64) - 1
 _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
 _DOUBLE: Final = Struct("<cd").pack
-# How many keys, and short texts with their keys, are remembered.
-_KNOWN_MAX: Final = 4096
+_NUMBER: Final = Struct("<d").pack
+_TWO_BYTES: Final = Struct("2B").pack
+# How many keys are remembered, how many texts with each, and how long these may be.
+_KNOWN_MAX: Final = 1024
+_KNOWN_TEXTS_MAX: Final = 64
 _KNOWN_TEXT_MAX: Final = 40
 
 _TRUE, _FALSE = b"\x10\x01", b"\x10\x00"
@@ -163,39 +166,75 @@ def key_value(key: str, value: Any) -> bytes:
     return field(head, encode(value))
 
 
-_known_texts: dict[tuple[bytes, str, str], bytes] = {}
+class _Known:
+    """One key in one field, and what of its attributes is always the same.
+
+    true, false: whole attributes. double, small, wide: all but the bytes of the number at its end, an
+    integer of one or two. texts, single_texts: attributes with these values, as text or an array of one.
+    """
+
+    __slots__ = ("double", "false", "head", "single_texts", "small", "texts", "true", "wide")
+
+    def __init__(self, tag: bytes, key: str) -> None:
+        self.head = _known_keys.get(key) or _key(key)
+        self.true, self.false = (self.whole(tag, _bool(value)) for value in (True, False))
+        self.double = self.whole(tag, _double(0.0))[:-8]
+        self.small = self.whole(tag, _integer(0))[:-1]
+        self.wide = self.whole(tag, _integer(128))[:-2]
+        self.texts: dict[str, bytes] = {}
+        self.single_texts: dict[str, bytes] = {}
+
+    def whole(self, tag: bytes, value: bytes) -> bytes:
+        """Return the attribute with an encoded value."""
+        return field(tag, field(self.head, value))
+
+    def text(self, tag: bytes, value: str | tuple[str], text: str, known: dict[str, bytes]) -> bytes:
+        """Return the attribute, remembered in `known`: models, hosts, methods and outcomes repeat."""
+        encoded = self.whole(tag, any_value(value))
+        if len(text) <= _KNOWN_TEXT_MAX:
+            if len(known) >= _KNOWN_TEXTS_MAX:
+                known.clear()
+            known[text] = encoded
+        return encoded
 
 
-def _text(tag: bytes, key: str, value: str) -> bytes:
-    """Encode a whole attribute, remembered: models, hosts, methods and outcomes repeat."""
-    if len(_known_texts) >= _KNOWN_MAX:
-        _known_texts.clear()
-    known = _known_texts[tag, key, value] = field(
-        tag, field(_known_keys.get(key) or _key(key), _string(value))
-    )
+_known_by_tag: dict[bytes, dict[str, _Known]] = {}
+
+
+def _remember(keys: dict[str, _Known], tag: bytes, key: str) -> _Known:
+    if len(keys) >= _KNOWN_MAX:
+        keys.clear()
+    known = keys[key] = _Known(tag, key)
     return known
 
 
 def attributes(tag: bytes, pairs: Iterable[tuple[str, Any]]) -> tuple[list[bytes], int]:
     """Encode each attribute as one field; return them and how many had no form in OTLP."""
     fields: list[bytes] = []
+    add = fields.append
     lost = 0
+    keys = _known_by_tag.setdefault(tag, {})
     for key, value in pairs:
+        known = keys.get(key) or _remember(keys, tag, key)
         kind = type(value)
-        if kind is str and len(value) <= _KNOWN_TEXT_MAX:
-            fields.append(_known_texts.get((tag, key, value)) or _text(tag, key, value))
-            continue
-        head = _known_keys.get(key) or _key(key)
-        try:
-            encoded = (_BY_TYPE.get(kind) or any_value)(value)
-        except (TypeError, RecursionError):
-            lost += 1
-            continue
-        size = len(encoded)
-        whole = len(head) + 1 + size
-        if whole < 128:
-            # Nearly all are; two calls less for each of them.
-            fields.append(tag + _ONE_BYTE[whole] + head + _ONE_BYTE[size] + encoded)
+        # What telemetry is made of, most frequent first; anything else goes the long way.
+        if kind is str:
+            add(known.texts.get(value) or known.text(tag, value, value, known.texts))
+        elif kind is int and 0 <= value < 16_384:
+            if value < 128:
+                add(known.small + _ONE_BYTE[value])
+            else:
+                add(known.wide + _TWO_BYTES(value & 127 | 128, value >> 7))
+        elif kind is float:
+            add(known.double + _NUMBER(value))
+        elif kind is bool:
+            add(known.true if value else known.false)
+        elif kind is tuple and len(value) == 1 and type(value[0]) is str:
+            text = value[0]
+            add(known.single_texts.get(text) or known.text(tag, value, text, known.single_texts))
         else:
-            fields.append(field(tag, field(head, encoded)))
+            try:
+                add(known.whole(tag, any_value(value)))
+            except (TypeError, RecursionError):
+                lost += 1
     return fields, lost

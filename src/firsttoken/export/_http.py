@@ -11,15 +11,15 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from firsttoken._version import __version__
 from firsttoken.export._answer import BODY_MAX_BYTES, Answer, read_answer
-from firsttoken.export._aside import Limit
+from firsttoken.export._aside import Limit, aside
 from firsttoken.export._batch import encode_request
 from firsttoken.export._lazily import HTTP, load
 from firsttoken.export._otlp_json import to_protobuf
@@ -38,6 +38,7 @@ _GZIP_LEVEL: Final = 3
 _GZIP_FRAME: Final = 31
 _KEEPALIVE_S: Final = 60.0
 _WRITE_BYTES: Final = 524_288
+_PARTS_BETWEEN_BREATHS: Final = 256
 _BODY_WAIT_S: Final = 0.25
 
 
@@ -58,6 +59,7 @@ class HttpDelivery:
 
     async def send(self, entries: Sequence[Entry]) -> Answer:
         """Encode and post spans once."""
+        self._breathe()
         return await self.post(encode_request(entries, self._breathe), PROTOBUF)
 
     async def resend(self, request: bytes) -> Answer:
@@ -79,15 +81,19 @@ class HttpDelivery:
         import httpx
 
         if self._transport is None:
-            self._transport = _transport(self._settings)
+            # Reading all the certificates of an authority takes longer than a deadline may be late.
+            self._transport = await aside("firsttoken-tls", lambda: _transport(self._settings))
             self._url = httpx.URL(self._settings.endpoint)
         pieces = list(_pieces(body, self._settings.compression, self._breathe))
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
         answer = Answer("retry", "connection")
         for _ in range(2):
             self._counts.bytes_sent += sum(map(len, body))
+            self._breathe()
+            request = self._request(pieces, content_type)
+            self._breathe()
             try:
-                return await self._attempt(self._request(pieces, content_type), deadline)
+                return await self._attempt(request, deadline)
             except asyncio.TimeoutError:
                 return Answer("retry", "timeout")
             except httpx.LocalProtocolError:
@@ -107,7 +113,6 @@ class HttpDelivery:
     def _request(self, pieces: list[bytes], content_type: str) -> httpx.Request:
         import httpx
 
-        self._breathe()
         headers = {
             "user-agent": USER_AGENT,
             **self._settings.headers,
@@ -116,18 +121,12 @@ class HttpDelivery:
         }
         if self._settings.compression == "gzip":
             headers["content-encoding"] = "gzip"
-        # The transport tells each step it takes: each is a chance to give the GIL away.
-        extensions = {"trace": self._on_step}
-        content = self._paced(pieces)
-        return httpx.Request("POST", self._url, headers=headers, content=content, extensions=extensions)
+        return httpx.Request("POST", self._url, headers=headers, content=self._paced(pieces))
 
     async def _paced(self, pieces: list[bytes]) -> AsyncIterator[bytes]:
         for piece in pieces:
             self._breathe()
             yield piece
-
-    async def _on_step(self, event_name: str, info: dict[str, Any]) -> None:
-        self._breathe()
 
     async def _attempt(self, request: httpx.Request, deadline: float) -> Answer:
         import httpx
@@ -155,18 +154,28 @@ def _pieces(
     gzip = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_FRAME) if compression == "gzip" else None
     group: list[bytes | bytearray | memoryview] = []
     size = 0
-    for part in body:
-        for begin in range(0, len(part), _WRITE_BYTES):
-            view = part if len(part) <= _WRITE_BYTES else memoryview(part)[begin : begin + _WRITE_BYTES]
-            group.append(view)
-            size += len(view)
-            if size >= _WRITE_BYTES:
-                joined = b"".join(group)
-                yield gzip.compress(joined) if gzip is not None else joined
-                group, size = [], 0
-                breathe()
+    for index, part in enumerate(_cut(body)):
+        group.append(part)
+        size += len(part)
+        if size >= _WRITE_BYTES:
+            joined = b"".join(group)
+            yield gzip.compress(joined) if gzip is not None else joined
+            group, size = [], 0
+            breathe()
+        elif not index % _PARTS_BETWEEN_BREATHS:
+            breathe()
     rest = b"".join(group)
     yield gzip.compress(rest) + gzip.flush() if gzip is not None else rest
+
+
+def _cut(body: Iterable[bytes | bytearray]) -> Iterator[bytes | bytearray | memoryview]:
+    """Yield the parts, large ones in several."""
+    for part in body:
+        if len(part) <= _WRITE_BYTES:
+            yield part
+        else:
+            for begin in range(0, len(part), _WRITE_BYTES):
+                yield memoryview(part)[begin : begin + _WRITE_BYTES]
 
 
 async def _beginning(response: httpx.Response) -> bytes | None:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 from firsttoken._clock import to_s
 from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
 from firsttoken.export._batch import encode_request
-from firsttoken.export._encode_events import row
 from firsttoken.export._lazily import PROTOBUF, load
 from firsttoken.export._queue import Entry
 from firsttoken.semconv import COALESCED, EVENT_CHUNK, GAP, SEQUENCE, TEXT
@@ -253,7 +252,7 @@ def _event_texts(
 
 def _chunk_texts(chunks: ChunkEvents, begin: int, end: int, breathe: Callable[[], None]) -> Iterator[bytes]:
     for index in range(begin, end):
-        time_ns, sequence, gap_ns, count, text = row(chunks, index)
+        time_ns, sequence, gap_ns, count, text = chunks.row(index)
         more = _GAP % to_s(gap_ns) if gap_ns != NO_GAP else ""
         if count > 1:
             more += _COALESCED % count

@@ -167,7 +167,10 @@ class SpanQueue:
             line.popleft()
 
     def _make_room(self) -> tuple[int, list[Entry]]:
-        chunks, gone = 0, []
+        chunks = 0
+        gone: list[Entry] = []
+        if self.bytes <= self._limit_bytes and self._limit_spans is None:
+            return chunks, gone
         for line in self._detailed:
             while line and self.bytes > self._limit_bytes:
                 chunks += self._drop_detail(line.popleft())

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
+from opentelemetry.context import attach
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -19,8 +19,7 @@ from firsttoken._clock import to_s
 from firsttoken._guard import logger
 from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
 from firsttoken.export._answer import Answer
-from firsttoken.export._aside import aside
-from firsttoken.export._encode_events import row
+from firsttoken.export._aside import aside, untraced
 from firsttoken.export._queue import Entry
 from firsttoken.semconv import COALESCED, EVENT_CHUNK, GAP, SEQUENCE, TEXT
 
@@ -33,7 +32,7 @@ def stock_exporter(protocol: str) -> SpanExporter | None:
         return None
     if protocol == "grpc":
         try:
-            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # type: ignore[import-not-found]
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # type: ignore[import-not-found,unused-ignore]
                 OTLPSpanExporter,
             )
         except ImportError:
@@ -78,7 +77,7 @@ class StockDelivery:
 
     def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         # A thread of its own has a context of its own.
-        attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        attach(untraced())
         return self._exporter.export(spans)
 
     async def resend(self, request: bytes) -> Answer:
@@ -141,7 +140,7 @@ def _extend(
     events: list[Event], chunks: ChunkEvents, begin: int, end: int, breathe: Callable[[], None]
 ) -> None:
     for index in range(begin, end):
-        time_ns, sequence, gap_ns, count, text = row(chunks, index)
+        time_ns, sequence, gap_ns, count, text = chunks.row(index)
         attributes: dict[str, int | float | str] = {SEQUENCE: sequence}
         if gap_ns != NO_GAP:
             attributes[GAP] = to_s(gap_ns)

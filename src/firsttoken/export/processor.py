@@ -16,6 +16,7 @@ from typing import Final, Literal
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.trace import TraceFlags
 
 from firsttoken._guard import guarded, logger
 from firsttoken._think.chunk_events import ChunkEvents
@@ -38,6 +39,7 @@ from firsttoken.semconv import EVENT_CHUNK
 
 MIB: Final = 1 << 20
 DEFAULT_SHUTDOWN_S: Final = 2.0
+_SAMPLED: Final = TraceFlags.SAMPLED
 # What a stock exporter gets in one call, unless OTEL_BSP_MAX_EXPORT_BATCH_SIZE says otherwise.
 _STOCK_BATCH_SPANS: Final = 512
 
@@ -114,6 +116,7 @@ class StreamSpanProcessor(SpanProcessor):
         self._surroundings = Surroundings()
         self._counts = Counts()
         self._closed = False
+        self._losses_told: int | None = None
         self._courier = Courier(self._connect, self._prepare, _see_to_exit, self._counts)
         self._counts.waiting = self._courier.waiting
         self._intake = self._courier.intake
@@ -121,13 +124,15 @@ class StreamSpanProcessor(SpanProcessor):
         _processors.add(self)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take an ended span; called by the SDK."""
-        courier, intake = self._courier, self._intake
+        """Take an ended span, unless it is not sampled; called by the SDK."""
+        courier, intake, context = self._courier, self._intake, span.context
+        if context is not None and not context.trace_flags & _SAMPLED:
+            return
         if self._closed or len(intake) >= INTAKE_MAX:
             self._counts.refuse(ALREADY_SHUTDOWN if self._closed else QUEUE_FULL)
             return
         chunks = carried.events
-        if chunks is not None and span.context.span_id != carried.span_id:
+        if chunks is not None and (context is None or context.span_id != carried.span_id):
             chunks = None
         intake.append((span, chunks))
         if len(intake) >= courier.wake_at:
@@ -137,9 +142,12 @@ class StreamSpanProcessor(SpanProcessor):
         """Deliver everything that has ended.
 
         Returns True only if all that ended since the last flush was accepted or safely spooled, within
-        `timeout_s`.
+        `timeout_s`. After `shutdown` nothing waits: True unless more has ended, and was refused.
         """
-        return not self._closed and self._courier.flush(timeout_s)
+        if not self._closed:
+            return self._courier.flush(timeout_s)
+        told, self._losses_told = self._losses_told, self._counts.losses
+        return told == self._losses_told
 
     def force_flush(self, timeout_millis: int | None = 30_000) -> bool:
         """Deliver everything that has ended; called by the SDK."""
@@ -154,6 +162,7 @@ class StreamSpanProcessor(SpanProcessor):
             return True
         self._closed = True
         delivered = self._courier.shutdown(timeout_s)
+        self._losses_told = self._counts.losses
         left = self._counts.read().waiting
         if left:
             logger.warning("firsttoken: export: shutdown ran out of time, %d spans are left", left)
