@@ -17,6 +17,10 @@ SHOWN = (
     "firsttoken.chunk.count",
     "firsttoken.gap.p95",
     "firsttoken.stall.count",
+    "firsttoken.pipeline.item.count",
+    "firsttoken.pipeline.depth.max",
+    "firsttoken.pipeline.put_wait",
+    "firsttoken.pipeline.get_wait",
     "gen_ai.usage.output_tokens",
     "gen_ai.response.finish_reasons",
 )

@@ -67,6 +67,7 @@ TIMELINE: Final = "firsttoken.timeline"
 EVENT_CHUNK: Final = "firsttoken.chunk"
 EVENT_FIRST_TOKEN: Final = "firsttoken.first_token"
 EVENT_STALL: Final = "firsttoken.stall"
+EVENT_LOOP_BLOCK: Final = "firsttoken.loop_block"
 EVENT_ERROR: Final = "firsttoken.error"
 EVENT_DONE: Final = "firsttoken.done"
 SEQUENCE: Final = "firsttoken.sequence"
@@ -75,11 +76,27 @@ COALESCED: Final = "firsttoken.coalesced"
 STALL_CAUSE: Final = "firsttoken.stall.cause"
 STALL_ORIGIN: Final = "firsttoken.stall.origin"
 STALL_DURATION: Final = "firsttoken.stall.duration"
+#: The part of a stall that its cause has to answer for, 0 to 1.
+STALL_SHARE: Final = "firsttoken.stall.share"
 TEXT: Final = "firsttoken.text"
 DONE_MARKER: Final = "firsttoken.done.marker"
 CODE_FILE_PATH: Final = "code.file.path"
 CODE_LINE_NUMBER: Final = "code.line.number"
 CODE_FUNCTION_NAME: Final = "code.function.name"
+CODE_STACKTRACE: Final = "code.stacktrace"
+
+# --- ours, blocks of the event loop: on the span, on its events, on the metric -------------------------
+#: How many there were while the stream lived; the place ("file:line function") that cost it the most time,
+#: and the part of the stream's duration that this place cost, 0 to 1.
+LOOP_BLOCK_COUNT: Final = "firsttoken.loop_block.count"
+LOOP_BLOCK_CULPRIT: Final = "firsttoken.loop_block.culprit"
+LOOP_BLOCK_SHARE: Final = "firsttoken.loop_block.share"
+#: `cpu`, `io`, `gil_or_cpu_wait` or `gc`: what the loop's thread did meanwhile.
+LOOP_BLOCK_KIND: Final = "firsttoken.loop_block.kind"
+#: Of the whole block (s); `firsttoken.loop_blocked` beside it is the part that fell into the stream.
+LOOP_BLOCK_DURATION: Final = "firsttoken.loop_block.duration"
+#: The other thread that held the interpreter, by name.
+LOOP_BLOCK_THREAD: Final = "firsttoken.loop_block.thread"
 
 # --- HTTP: https://opentelemetry.io/docs/specs/semconv/http/http-spans/ ------------------------------
 HTTP_REQUEST_METHOD: Final = "http.request.method"
@@ -112,6 +129,9 @@ METRIC_INFERENCE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_f
 METRIC_INFERENCE_TIME_PER_OUTPUT_CHUNK: Final = "gen_ai.client.inference.time_per_output_chunk"
 METRIC_INFERENCE_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.input_tokens"
 METRIC_INFERENCE_OUTPUT_TOKENS: Final = "gen_ai.client.inference.usage.output_tokens"
+
+#: Ours: every block of a watched event loop (s), with its kind.
+METRIC_LOOP_BLOCK_DURATION: Final = "firsttoken.loop.block.duration"
 
 SECONDS_BUCKETS: Final = (
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from firsttoken._record.record import Detail, Ending, StreamRecord
-from firsttoken._think.attribution import Block, LayerIn, Stall, StallCause, alone, stalls, totals
+from firsttoken._think.attribution import LayerIn, Stall, StallCause, alone, stalls, totals
+from firsttoken._think.loop_blocks import Block, FeltBlock, LoopBlocks, felt
 from firsttoken._think.tally import Tally
 
 
@@ -34,6 +35,7 @@ class StreamSummary:
     """One stream, told whole. Times are Unix times or durations in ns; absent is None, never 0.
 
     stall_count: of all stalls; `stalls` holds the first 256 of them, and the one the stream died in.
+    loop_blocks: what held the stream's event loop while it lived.
     """
 
     outcome: Outcome
@@ -73,6 +75,7 @@ class StreamSummary:
     cache_creation_tokens: int | None
     reasoning_tokens: int | None
     time_per_output_token_ns: int | None
+    loop_blocks: LoopBlocks
 
     @property
     def duration_ns(self) -> int:
@@ -175,6 +178,7 @@ def summarize(
         cache_creation_tokens=usage.cache_creation,
         reasoning_tokens=usage.reasoning,
         time_per_output_token_ns=_time_per_output_token_ns(tally),
+        loop_blocks=felt(blocks, record.issued_ns, ended_ns, record.wall_offset_ns),
     )
 
 
@@ -217,4 +221,14 @@ def _time_per_output_token_ns(tally: Tally) -> int | None:
     return (tally.arrivals[last] - tally.arrivals[first]) // (tokens - 1)
 
 
-__all__ = ["Block", "Outcome", "Stall", "StallCause", "StreamSummary", "outcome_of", "summarize"]
+__all__ = [
+    "Block",
+    "FeltBlock",
+    "LoopBlocks",
+    "Outcome",
+    "Stall",
+    "StallCause",
+    "StreamSummary",
+    "outcome_of",
+    "summarize",
+]

@@ -3,7 +3,8 @@
     python tests/bench/bench_blocking.py [--json] [--rounds 10] [--loops asyncio,uvloop,trio] [--no-cost]
 
 Cost: turns of a busy loop per second of its processor time with 100 live watches, against the same loop in
-the same run without, in alternating slices; and the price of `enter` and `leave`. Accuracy: each cause is
+the same run without, in alternating slices; the price of `enter` and `leave`; and how often a loop with
+live streams and nothing to do is woken. Accuracy: each cause is
 injected `rounds` times, at a random moment, into a loop that 100 tasks keep turning; the culprit is right
 if file and function are, and the line is one of the lines that block.
 """
@@ -36,7 +37,7 @@ from blocking_causes import (
     starts_a_thread_that_backtracks,
 )
 
-from firsttoken.blocking import LoopBlock, LoopMonitor
+from firsttoken.blocking import LoopBlock, LoopMonitor, Watch
 
 TASKS = 100
 SHORTEST_NS = 100_000_000
@@ -224,12 +225,45 @@ async def _enter_and_leave(sleep: Any) -> float:
     return min(spent)
 
 
+class _Counting(LoopMonitor):
+    """A monitor that counts the heartbeats of the loops it watches."""
+
+    def __init__(self) -> None:
+        super().__init__(on_block=lambda _: None)
+        self.heartbeats = 0
+
+    def enter(self) -> Watch | None:
+        watch = super().enter()
+        if watch is not None:
+            send = watch._send
+
+            def counted(now_ns: int) -> bool:
+                self.heartbeats += 1
+                return send(now_ns)
+
+            watch._send = counted  # type: ignore[method-assign]
+        return watch
+
+
+async def _wakes_while_waiting(sleep: Any) -> float:
+    """Return how often a second a loop that waits is woken."""
+    monitor = _Counting()
+    watch = monitor.enter()
+    assert watch is not None
+    await sleep(3)
+    watch.leave()
+    monitor.stop()
+    return monitor.heartbeats / 3
+
+
 def _cost(loop: str) -> list[Row]:
     ratio, enter_ns = LOOPS[loop](_throughput), LOOPS[loop](_enter_and_leave)
+    wakes = LOOPS[loop](_wakes_while_waiting)
     what = f"{loop}: turns with {TASKS} live watches / without"
     return [
         Row(what, f"{ratio:.3f}", ratio, 0.99, at_least=True),
         Row(f"{loop}: one enter and leave", f"{enter_ns:.0f} ns"),
+        Row(f"{loop}: wakes of a loop that waits", f"{wakes:.0f} a second"),
     ]
 
 

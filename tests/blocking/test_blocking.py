@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from firsttoken import blocking
@@ -130,8 +131,6 @@ async def test_an_interpreter_held_by_another_thread_is_a_wait() -> None:
 
 @pytest.mark.anyio
 async def test_a_stream_is_watched_until_it_leaves_and_its_blocks_settle(anyio_backend: Any) -> None:
-    import anyio
-
     monitor = LoopMonitor()
     watch = monitor.enter()
     assert watch is not None
@@ -271,16 +270,6 @@ def test_a_callback_that_raises_is_logged_and_the_block_is_kept(caplog: pytest.L
         monitor._publish(block)
     assert "on_block raised" in caplog.text
     assert monitor.blocks() == [block]
-
-
-@pytest.mark.anyio
-async def test_on_its_own_the_monitor_logs_what_blocked(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "firsttoken"):
-        async with LoopMonitor():
-            sleeps()
-    assert re.search(
-        r"event loop blocked for \d+ ms \(\w+\) by \S+test_blocking\.py:\d+ sleeps", caplog.text
-    )
 
 
 @pytest.mark.parametrize("threshold_s", [0, -1, 0.0001, 61, float("nan")])

@@ -189,14 +189,14 @@ def test_a_block_starts_between_the_last_sign_of_life_and_the_silence(
 ) -> None:
     silent_ns = alive_ns + after_ns
     started_ns = estimate_start(
-        silent_ns + silence_ns, alive_ns=alive_ns, silent_ns=silent_ns, cpu_ns=cpu_ns
+        silent_ns + silence_ns, alive_ns=alive_ns, silent_ns=silent_ns, busy_ns=cpu_ns
     )
     assert alive_ns <= started_ns <= silent_ns
 
 
 def test_a_block_that_computed_starts_as_long_before_its_end_as_it_computed() -> None:
-    assert estimate_start(1000, alive_ns=800, silent_ns=900, cpu_ns=130) == 870
-    assert estimate_start(1000, alive_ns=800, silent_ns=900, cpu_ns=None) == 850
+    assert estimate_start(1000, alive_ns=800, silent_ns=900, busy_ns=130) == 870
+    assert estimate_start(1000, alive_ns=800, silent_ns=900, busy_ns=None) == 850
 
 
 def block(culprit: Any, stack: Stack) -> LoopBlock:

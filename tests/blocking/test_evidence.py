@@ -241,7 +241,9 @@ def test_run_delay_is_read_once_a_second_as_that_gives_up_the_interpreter(
 )
 def test_the_thread_that_computed_is_the_busiest() -> None:
     clocks = ThreadClocks()
-    clocks.expect()
+    clocks.expect(thread_frames())
+    before_ns = clocks.spent_ns(threading.get_ident())
+    assert before_ns
     end_ns = time.thread_time_ns() + 20_000_000
     while time.thread_time_ns() < end_ns:
         pass

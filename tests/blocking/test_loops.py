@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import Any
 
+import anyio
 import pytest
 
 from firsttoken.blocking._loops import NO_LOOP, AsyncioLoop, TrioLoop, loop_of, running
@@ -25,8 +31,6 @@ def test_a_half_imported_loop_library_is_no_loop(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.anyio
 async def test_the_running_loop_is_found_and_calls_back(anyio_backend: Any) -> None:
-    import anyio
-
     handle = running()
     loop = loop_of(handle)
     assert loop.handle is handle
@@ -79,3 +83,53 @@ def test_a_loop_given_up_is_closed() -> None:
     assert NO_LOOP.life(print) == "closed"
     with pytest.raises(RuntimeError, match="no longer watched"):
         NO_LOOP.send(print)
+
+
+# --- seen from another thread: does it wait for something to do? ------------------------------------------
+
+
+def frame_of(thread_id: int) -> FrameType:
+    return sys._current_frames()[thread_id]
+
+
+async def once(condition: Callable[[], bool]) -> None:
+    """Turn the loop until the condition holds; fail after half a minute."""
+    with anyio.fail_after(30):
+        while not condition():  # noqa: ASYNC110, told by another thread
+            await anyio.sleep(0.001)
+
+
+@pytest.mark.anyio
+async def test_a_loop_with_nothing_to_do_waits_and_one_at_work_does_not() -> None:
+    loop, thread_id = loop_of(running()), threading.get_ident()
+    learned = anyio.Event()
+
+    def answer() -> None:
+        loop.learn(sys._getframe(1))
+        learned.set()
+
+    loop.send(answer)
+    await learned.wait()
+    seen: set[bool] = set()
+    at_work, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            if at_work.is_set():
+                assert not loop.waits(frame_of(thread_id))
+                over.set()
+            else:
+                seen.add(loop.waits(frame_of(thread_id)))
+
+    with ThreadPoolExecutor() as threads:
+        looking = threads.submit(look)
+        await once(lambda: True in seen)
+        at_work.set()
+        while not over.is_set() and not looking.done():
+            selectors.DefaultSelector().select(0.001)  # as a library does that waits for a reply in place
+        looking.result(30)
+
+
+def test_a_loop_that_nobody_asked_yet_is_not_known_to_wait() -> None:
+    assert not AsyncioLoop(object()).waits(sys._getframe())
+    assert not NO_LOOP.waits(sys._getframe())

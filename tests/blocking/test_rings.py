@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+from collections import deque
 
-from firsttoken.blocking import _rings as _block_rings
+import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext
+
+from firsttoken.blocking import _rings as _rings
 from firsttoken.blocking._culprit import LoopBlock
-from firsttoken.blocking._rings import MAX_THREADS, RING_SIZE, BlockRings, recent, remember
+from firsttoken.blocking._rings import (
+    MAX_THREADS,
+    RING_SIZE,
+    BlockRings,
+    StreamStall,
+    recent,
+    remember,
+    remember_stalls,
+)
+from firsttoken.summary import Stall, StallCause
+from tests.scenes import S
 
 
 def made(number: int, *, thread_id: int = 1) -> LoopBlock:
@@ -54,12 +67,34 @@ def test_blocks_of_all_threads_come_in_the_order_they_ended() -> None:
     assert rings.overlapping(None, 0, None) == blocks
 
 
-def test_recent_has_each_block_once_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_block_rings, "_recent", ())
-    for block in (made(0), made(0), made(0, thread_id=2), made(1)):
-        remember(block)
+@pytest.fixture
+def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rings, "_blocks", deque(maxlen=RING_SIZE))
+    monkeypatch.setattr(_rings, "_stalls", deque(maxlen=RING_SIZE))
+
+
+@pytest.mark.usefixtures("_nothing_remembered")
+def test_recent_has_each_block_once_and_is_bounded() -> None:
+    told = [remember(block) for block in (made(0), made(0), made(0, thread_id=2), made(1))]
+    assert told == [True, False, True, True]
     assert recent() == [made(0), made(0, thread_id=2), made(1)]
     for number in range(2, 2 * RING_SIZE):
         remember(made(number))
     assert len(recent()) == RING_SIZE
     assert recent()[-1] == made(2 * RING_SIZE - 1)
+
+
+@pytest.mark.usefixtures("_nothing_remembered")
+def test_recent_has_stalls_too_and_they_push_out_no_block() -> None:
+    stall = Stall(3, 0, S, StallCause.EVENT_LOOP, 0, 0, S, "/app/a.py", 7, "f")
+    context = SpanContext(trace_id=5, span_id=6, is_remote=False)
+    remember(made(1))
+    for _ in range(RING_SIZE):
+        remember_stalls("chat m", NonRecordingSpan(context), [stall, stall])
+    block, *stalls = recent()
+    assert block == made(1)
+    assert len(stalls) == RING_SIZE
+    assert all(isinstance(told, StreamStall) and told.stall is stall for told in stalls)
+    last = stalls[-1]
+    assert isinstance(last, StreamStall)
+    assert (last.name, last.trace_id, last.span_id) == ("chat m", 5, 6)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import weakref
 from collections.abc import Iterator
 from queue import Empty
 from typing import Any
@@ -28,11 +29,16 @@ class FakeWatch:
         self.due_ns = clock()
         self.parked = False
         self.silent = False
+        self.thread_id = -1
         self.done: list[Any] = []
+        self.holders: list[int | None] = []
         self._clock, self._left, self._parks, self._fails = clock, ticks, parks, fails
 
-    def look(self, frames: Any, holder: int | None) -> None:
-        self.done.append(("look", holder))
+    def look(self, frames: Any, cpu_ns: int | None, holder: int | None) -> None:
+        self.holders.append(holder)
+
+    def glance(self, frames: Any) -> None:
+        self.done.append("glance")
 
     def tick(self, now_ns: int, suspended: bool) -> bool:
         self.done.append(("tick", suspended))
@@ -118,19 +124,46 @@ def test_every_watch_is_ticked_when_it_is_due_and_no_sooner(scene: Scene) -> Non
 def test_a_late_wake_takes_the_stacks_before_anything_gives_up_the_interpreter(scene: Scene) -> None:
     scene.late_ns, scene.holder = LATE_NS, 42
     watch = scene.watch(ticks=2)
-    watch.look = lambda frames, holder: scene.order.append(f"look {holder}")  # type: ignore[method-assign]
+    watch.look = lambda frames, cpu_ns, holder: scene.order.append(f"look {holder}")  # type: ignore[method-assign]
     scene.run(watch)
-    assert scene.order == ["clocks", "look 42", "files"]
+    assert scene.order == ["look None", "clocks", "look 42", "files"]
 
 
-def test_a_punctual_wake_takes_stacks_only_of_loops_that_are_silent(scene: Scene) -> None:
-    quiet = scene.watch(ticks=2)
-    scene.run(quiet)
-    assert ("look", None) not in quiet.done
-    silent = scene.watch(ticks=2)
-    silent.silent = True
-    scene.run(silent)
-    assert silent.done == [("look", None), ("tick", False), ("look", None), ("tick", False), "stop"]
+def test_a_punctual_wake_looks_at_the_loop_and_for_no_holder(scene: Scene) -> None:
+    watch = scene.watch(ticks=2)
+    scene.run(watch)
+    assert watch.holders == [None, None]
+    assert scene.order == []
+
+
+def test_a_glance_is_at_loops_that_are_late(scene: Scene) -> None:
+    late, punctual = scene.watch(), scene.watch()
+    late.due_ns = scene.now_ns - LATE_NS
+    scene.watchdog._watches = (late, punctual)  # type: ignore[assignment]
+    scene.watchdog.glance()
+    assert (late.done, punctual.done) == (["glance"], [])
+
+
+class Held:
+    """Somebody's variable."""
+
+
+def test_a_glance_keeps_nobodys_variables(scene: Scene) -> None:
+    late = scene.watch()
+    late.due_ns = scene.now_ns - LATE_NS
+    scene.watchdog._watches = (late,)  # type: ignore[assignment]
+
+    def program() -> weakref.ref[Held]:
+        held = Held()
+        scene.watchdog.glance()
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        assert program()() is None
+    finally:
+        gc.enable()
+    assert late.done == ["glance"]
 
 
 def test_a_suspension_is_passed_on(scene: Scene) -> None:

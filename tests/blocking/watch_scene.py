@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from firsttoken.blocking import _silence as _silence
 from firsttoken.blocking import _watch as _watch
 from firsttoken.blocking._culprit import LoopBlock
 from firsttoken.blocking._evidence import NO_BASE, GcPause
@@ -17,6 +18,8 @@ from firsttoken.blocking._watch import Watch
 
 MS = 1_000_000
 THRESHOLD_MS = 50
+#: The loop is looked at this often, so the begin of a block is known to half of that.
+PERIOD_MS = THRESHOLD_MS / 4
 OTHER_THREAD = -7
 
 
@@ -26,12 +29,19 @@ class FakeLoop:
     def __init__(self) -> None:
         self.handle = object()
         self.life_now = "running"
+        self.is_waiting = False
         self.waiting: list[Callable[[], None]] = []
 
     def send(self, answer: Callable[[], None]) -> None:
         if self.life_now == "closed":
             raise RuntimeError("closed")
         self.waiting.append(answer)
+
+    def learn(self, caller: FrameType | None) -> None:
+        pass
+
+    def waits(self, frame: FrameType) -> bool:
+        return self.is_waiting
 
     def life(self, answer: Callable[[], None]) -> str:
         return self.life_now
@@ -54,10 +64,11 @@ class Scene:
         self.resumed: list[Watch] = []
         monkeypatch.setattr(_watch, "monotonic_ns", lambda: self.now_ns)
         monkeypatch.setattr(_watch, "time", SimpleNamespace(thread_time_ns=lambda: self.cpu_ns))
-        monkeypatch.setattr(_watch, "run_delay_ns", lambda _: self.delay_ns)
+        counter = SimpleNamespace(read_ns=lambda: self.delay_ns)
+        monkeypatch.setattr(_silence, "RunDelay", lambda native_id: counter)
         monkeypatch.setattr(_watch, "base_of_callback", lambda _: NO_BASE)
-        monkeypatch.setattr(_watch, "thread_name", lambda thread_id: f"thread {thread_id}")
-        monkeypatch.setattr(_watch, "gc_pauses", SimpleNamespace(within=lambda since, until: self.pauses))
+        monkeypatch.setattr(_silence, "thread_name", lambda thread_id: f"thread {thread_id}")
+        monkeypatch.setattr(_silence, "gc_pauses", SimpleNamespace(within=lambda since, until: self.pauses))
         self.loop = FakeLoop()
         self.watch = Watch(self.loop, THRESHOLD_MS * MS, self.blocks.append, self.resumed.append)  # type: ignore[arg-type]
         assert self.watch.enter(self.loop.handle)
@@ -74,12 +85,12 @@ class Scene:
     def tick(self, *, look: bool = True, suspended: bool = False, holder: int | None = None) -> bool:
         if look:
             frame = sys._getframe()
-            self.watch.look({threading.get_ident(): frame, OTHER_THREAD: frame}, holder)
+            self.watch.look({threading.get_ident(): frame, OTHER_THREAD: frame}, self.cpu_ns, holder)
         return self.watch.tick(self.now_ns, suspended)
 
     def due(self, **how: Any) -> bool:
-        """Tick at the moment the watch asked for."""
-        self.now_ns = self.watch.due_ns
+        """Tick at the moment the watch asked for, or now if that is over."""
+        self.now_ns = max(self.now_ns, self.watch.due_ns)
         return self.tick(**how)
 
     def healthy(self) -> Scene:

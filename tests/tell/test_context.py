@@ -92,3 +92,13 @@ assert owner_of(inference_context(trace.INVALID_SPAN, None, "chat", "the stream"
 """
     pytest.importorskip("opentelemetry.util.genai")
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_who_asks_whether_it_is_suppressed_may_have_no_name(span: trace.Span) -> None:
+    context = inference_context(span, None, "chat", "the stream")
+    scope: dict[str, Any] = {
+        "__name__": None,
+        "mark": otel_context.get_value("suppress_instrumentation", context),
+    }
+    exec("silent = bool(mark)", scope)
+    assert scope["silent"] is False

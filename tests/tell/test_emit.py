@@ -23,6 +23,7 @@ from firsttoken._tell.emit import (
 )
 from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken._think.timeline import encode_timeline
+from firsttoken.blocking import LoopBlock
 from firsttoken.decoders import Done, Finish, Identity, Reasoning, StreamError, Text, Usage
 from firsttoken.summary import summarize
 from tests.scenes import MS, Paper, S, evenly
@@ -135,15 +136,59 @@ def test_milestones_are_in_order_of_time() -> None:
 
 
 def test_a_stall_of_the_loop_names_the_line() -> None:
-    class Block:
-        started_ns, ended_ns, file, line, function = 2 * S, 4 * S, "app.py", 7, "save_log"
-
     paper = Paper([(S, S, (Text("a"),)), (4 * S, 4 * S, (Text("b"),))])
-    events = milestones_of(finished_of(paper, blocks=[Block()]).summary)
-    details = next(details for _, name, details in events if name == "firsttoken.stall")
-    assert (details["code.file.path"], details["code.line.number"], details["code.function.name"]) == (
-        "app.py", 7, "save_log",
-    )  # fmt: skip
+    finished = finished_of(paper, blocks=[held(2 * S, 4 * S)])
+    events = milestones_of(finished.summary)
+    (details,) = [details for _, name, details in events if name == "firsttoken.stall"]
+    assert details == {
+        "firsttoken.sequence": 1,
+        "firsttoken.stall.cause": "event_loop",
+        "firsttoken.stall.duration": 3.0,
+        "firsttoken.stall.share": 0.6667,
+        "firsttoken.wait": 1.0,
+        "firsttoken.hold": 0.0,
+        "firsttoken.loop_blocked": 2.0,
+        "firsttoken.loop_block.kind": "io",
+        "firsttoken.loop_block.thread": "worker 1",
+        "code.file.path": "app.py",
+        "code.line.number": 7,
+        "code.function.name": "save_log",
+    }
+
+
+def held(began_ns: int, ended_ns: int) -> LoopBlock:
+    where = ("app.py", 7, "save_log", ("app.py:1 main", "app.py:7 save_log"))
+    return LoopBlock(1, began_ns, ended_ns, *where, "io", 1.0, "worker 1")
+
+
+def test_every_block_of_the_loop_is_an_event_and_the_line_that_cost_most_is_on_the_span() -> None:
+    paper = Paper([(S, S, (Text("a"),)), (4 * S, 4 * S, (Text("b"),))])
+    finished = finished_of(paper, blocks=[held(2 * S, 2 * S + 60 * MS), held(3 * S + 500 * MS, 5 * S)])
+    events = [event for event in milestones_of(finished.summary) if event[1] == "firsttoken.loop_block"]
+    assert [event[0] for event in events] == [2 * S, 3 * S + 500 * MS]
+    assert events[1][2] == {
+        "firsttoken.loop_block.kind": "io",
+        "firsttoken.loop_block.duration": 1.5,
+        "firsttoken.loop_blocked": 0.5,
+        "firsttoken.loop_block.thread": "worker 1",
+        "code.file.path": "app.py",
+        "code.line.number": 7,
+        "code.function.name": "save_log",
+        "code.stacktrace": "app.py:1 main\napp.py:7 save_log",
+    }
+    assert "code.stacktrace" not in events[0][2]
+    attributes = attributes_of(finished)
+    assert attributes["firsttoken.loop_block.count"] == 2
+    assert attributes["firsttoken.loop_block.culprit"] == "app.py:7 save_log"
+    assert attributes["firsttoken.loop_block.share"] == pytest.approx(0.14)
+
+
+def test_loop_blocks_give_way_before_stalls() -> None:
+    paper = Paper(evenly(3, 2 * S))
+    blocks = [held(2 * S + n * 100 * MS, 2 * S + n * 100 * MS + 60 * MS) for n in range(10)]
+    names = [event.name for event in told(finished_of(paper, blocks=blocks), max_events=4).events]
+    assert names.count("firsttoken.stall") == 2
+    assert names.count("firsttoken.loop_block") == 1
 
 
 def test_chunk_events_carry_sequence_and_gap() -> None:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from firsttoken import semconv
 from firsttoken._record.record import Ending
-from firsttoken._tell.metrics import StreamMetrics
+from firsttoken._tell.metrics import LoopMetrics, StreamMetrics
 from firsttoken.decoders import Text, Usage
 from firsttoken.summary import summarize
 from tests.scenes import MS, Paper, S, evenly
@@ -110,3 +110,28 @@ def test_it_breathes_between_chunks() -> None:
     summary = summarize(record, tally, operation="chat")
     metrics.record(summary, array("q", tally.arrivals), {}, lambda: breaths.append(None))
     assert len(breaths) == 49
+
+
+def test_loop_blocks_are_measured_in_seconds_by_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, later = InMemoryMetricReader(), InMemoryMetricReader()
+    current = MeterProvider([reader], shutdown_on_exit=False)
+    monkeypatch.setattr("opentelemetry.metrics.get_meter_provider", lambda: current)
+    loop_metrics = LoopMetrics()
+    loop_metrics.record(60 * MS, "io")
+    loop_metrics.record(2 * S, "io")
+    loop_metrics.record(S, "gc")
+    current = MeterProvider([later], shutdown_on_exit=False)
+    loop_metrics.record(S, "cpu")
+    (metric,) = metrics_of(reader)
+    assert (metric.name, metric.unit) == ("firsttoken.loop.block.duration", "s")
+    assert {attributes["firsttoken.loop_block.kind"]: told for *told, attributes in points(metric)} == {
+        "io": [2, pytest.approx(2.06)],
+        "gc": [1, 1.0],
+    }
+    assert [len(point.bucket_counts) for point in metric.data.data_points] == [15, 15]
+    assert [count for count, *_ in points(metrics_of(later)[0])] == [1]
+
+
+def metrics_of(reader: InMemoryMetricReader) -> list[Any]:
+    data = reader.get_metrics_data()
+    return [] if data is None else list(data.resource_metrics[0].scope_metrics[0].metrics)

@@ -16,12 +16,13 @@ from firsttoken._think.attribution import (
     StallCause,
     Stretch,
     cause_of,
-    overlap,
     split,
     stalls,
     stretches,
     totals,
 )
+from firsttoken._think.blame import THREAD_POOL, Claim, Layer
+from firsttoken._think.loop_blocks import overlap
 from firsttoken.decoders import Done, Finish, KeepAlive, Text
 from tests.scenes import Paper, S
 
@@ -33,6 +34,9 @@ class Block:
     file: str | None = "app.py"
     line: int | None = 7
     function: str | None = "save_log"
+    kind: str = "io"
+    other_thread: str | None = None
+    stack: tuple[str, ...] = ()
 
 
 @st.composite
@@ -92,6 +96,8 @@ def test_every_stall_is_wait_and_hold_and_blocked(paper: Paper, blocks: list[Blo
         assert stall.duration_ns >= tally.stall_threshold_ns
         assert min(stall.wait_ns, stall.hold_ns, stall.loop_blocked_ns) >= 0
         assert stall.wait_ns + stall.hold_ns + stall.loop_blocked_ns == stall.duration_ns
+        assert sum(share.duration_ns for share in stall.shares) == stall.duration_ns
+        assert 0 < stall.share <= 1
 
 
 @given(papers())
@@ -149,10 +155,20 @@ def test_a_slow_consumer_is_the_consumer() -> None:
 
 
 def test_a_blocked_loop_is_named_by_its_longest_block() -> None:
-    short, long = Block(S, S + 10, function="other"), Block(2 * S, 4 * S)
+    short, long = Block(S, S + 10, function="other"), Block(2 * S, 4 * S, kind="cpu", other_thread="w")
     (stall,) = stalls_of(Paper([(S, S, (Text("a"),)), (4 * S, 4 * S, (Text("b"),))]), short, long)
     assert stall.cause is StallCause.EVENT_LOOP
     assert (stall.file, stall.line, stall.function) == ("app.py", 7, "save_log")
+    assert (stall.kind, stall.thread) == ("cpu", "w")
+    assert stall.share == pytest.approx(2 / 3)
+
+
+def test_many_short_blocks_at_one_line_outweigh_a_longer_one_at_another() -> None:
+    many = [Block(S + n * S // 4, S + n * S // 4 + S // 5, line=9) for n in range(8)]
+    once = Block(3 * S + S // 10, 3 * S + S // 10 + S // 2)
+    (stall,) = stalls_of(Paper([(S, S, (Text("a"),)), (4 * S, 4 * S, (Text("b"),))]), *many, once)
+    assert stall.cause is StallCause.EVENT_LOOP
+    assert stall.line == 9
 
 
 def test_a_blocked_loop_is_not_blamed_where_the_provider_was_slower() -> None:
@@ -172,6 +188,34 @@ def test_time_after_the_stream_said_its_end_is_no_stall(end: Any) -> None:
 
 def test_time_before_the_first_token_is_no_stall() -> None:
     assert stalls_of(Paper([(60 * S, 60 * S, (Text("a"),))])) == ()
+    assert stalls_of(Paper([(60 * S, 60 * S, (Text("a"),))], pulled_ns=50 * S)) == ()
+
+
+def test_time_before_the_first_token_is_a_stall_where_the_loop_was_blocked() -> None:
+    (stall,) = stalls_of(Paper([(12 * S, 12 * S, (Text("a"),))]), Block(S, 12 * S))
+    assert (stall.cause, stall.sequence, stall.function) == (StallCause.EVENT_LOOP, 0, "save_log")
+    assert (stall.duration_ns, stall.loop_blocked_ns) == (12 * S, 11 * S)
+    assert stall.started_ns == 1_000_000 * S
+
+
+def test_a_model_that_thinks_longer_than_the_loop_is_blocked_has_no_stall() -> None:
+    assert stalls_of(Paper([(12 * S, 12 * S, (Text("a"),))]), Block(S, 6 * S)) == ()
+
+
+def test_a_stream_that_died_waiting_for_its_first_token_was_stalled_by_the_loop() -> None:
+    (stall,) = stalls_of(Paper(ending=Ending.CANCELLED, ended_ns=12 * S), Block(S, 11 * S))
+    assert (stall.cause, stall.sequence, stall.duration_ns) == (StallCause.EVENT_LOOP, 0, 12 * S)
+
+
+def test_a_first_token_that_waited_for_a_worker_thread_is_a_stall() -> None:
+    record, tally = Paper([(5 * S, 5 * S, (Text("a"),))]).tallied()
+
+    def layer(begin_ns: int, end_ns: int) -> Layer:
+        waited = Claim(S, 5 * S, THREAD_POOL, "look up")
+        return Layer("stage", "stage", [(begin_ns, end_ns)], known=[waited])
+
+    (stall,) = stalls(record, tally, [], layer)
+    assert (stall.cause, stall.origin, stall.share) == (StallCause.THREAD_POOL, "look up", 0.8)
 
 
 def test_without_hold_marks_all_is_wait() -> None:

@@ -47,14 +47,14 @@ def test_a_token_every_20_ms_takes_four_characters_or_less() -> None:
 
 def test_it_stops_growing() -> None:
     timeline = encoded(list(range(0, 10**12, 2 * 10**6)))
-    assert MAX_TIMELINE_BYTES <= len(b64decode(timeline)) < MAX_TIMELINE_BYTES + 10
+    assert MAX_TIMELINE_BYTES <= len(b64decode(timeline)) < MAX_TIMELINE_BYTES + 640
     assert decode_timeline(timeline)[:3] == [0, 2000, 4000]
 
 
-def test_it_breathes_once_a_chunk() -> None:
+def test_it_breathes_every_few_chunks() -> None:
     breaths: list[None] = []
-    encode_timeline([1, 2, 3], 0, lambda: breaths.append(None))
-    assert len(breaths) == 3
+    encode_timeline(range(1000), 0, lambda: breaths.append(None))
+    assert len(breaths) >= 10
 
 
 @pytest.mark.parametrize("text", ["*", "abc", "é", "gA==", b64encode(b"\x01\xff").decode()])

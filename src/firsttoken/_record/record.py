@@ -126,7 +126,7 @@ class StreamRecord:
         ending = self._ending_of(error)
         if ending is Ending.RAISED:
             # The type alone: an exception holds on to every frame it came through, ours included.
-            self.error_type = _name_of(type(error))
+            self.error_type = error_name(type(error))
         self.ending = ending
         self._consumer = None
 
@@ -160,6 +160,17 @@ class StreamRecord:
             self.context = self.context_var.get()
         finally:
             restore(self.context_var, token)
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Count the block as part of the request: its failure is the stream's, and the spans it makes."""
+        self.begin()
+        try:
+            with self.in_context():
+                yield
+        except BaseException as error:
+            self.end(error)
+            raise
 
     def resumed(self) -> None:
         """Mark that the consumer came back, on another way than through the recording generator."""
@@ -202,7 +213,8 @@ def _begun(_: StreamRecord) -> None:
     return None
 
 
-def _name_of(error: type) -> str:
+def error_name(error: type) -> str:
+    """Return what `error.type` calls an exception: with its module, unless it is built in."""
     module = error.__module__
     return error.__qualname__ if module == "builtins" else f"{module}.{error.__qualname__}"
 

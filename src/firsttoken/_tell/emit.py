@@ -20,7 +20,7 @@ from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
 from firsttoken import semconv
 from firsttoken._clock import to_s
 from firsttoken._think.chunk_events import NO_GAP, ChunkEvents
-from firsttoken.summary import Stall, StreamSummary
+from firsttoken.summary import FeltBlock, Stall, StreamSummary
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -47,7 +47,7 @@ class Finished:
 
 def attributes_of(finished: Finished) -> dict[str, Any]:
     """Return the span attributes of a finished stream; what is not known is left out."""
-    summary = finished.summary
+    summary, blocks = finished.summary, finished.summary.loop_blocks
     told: dict[str, Any] = {
         semconv.PROVIDER_NAME: summary.provider,
         semconv.RESPONSE_ID: summary.response_id,
@@ -75,12 +75,15 @@ def attributes_of(finished: Finished) -> dict[str, Any]:
         semconv.HOLD: _s(summary.hold_ns),
         semconv.HOLD_BEFORE_FIRST_TOKEN: _s(summary.hold_before_first_token_ns),
         semconv.LOOP_BLOCKED: to_s(summary.loop_blocked_ns),
+        semconv.LOOP_BLOCK_COUNT: blocks.count or None,
+        semconv.LOOP_BLOCK_CULPRIT: blocks.culprit,
+        semconv.LOOP_BLOCK_SHARE: blocks.culprit_ns / summary.duration_ns if blocks.culprit else None,
         semconv.TOKENS_PER_SECOND: summary.tokens_per_second,
         semconv.TIME_PER_OUTPUT_TOKEN: _s(summary.time_per_output_token_ns),
         semconv.TIMELINE: finished.timeline or None,
         semconv.OUTPUT_MESSAGES: finished.messages,
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return _known(told)
 
 
 def milestones_of(summary: StreamSummary) -> list[Event]:
@@ -90,6 +93,7 @@ def milestones_of(summary: StreamSummary) -> list[Event]:
         at = summary.started_ns + summary.time_to_first_token_ns
         events.append((at, semconv.EVENT_FIRST_TOKEN, {semconv.SEQUENCE: summary.first_token_sequence}))
     events.extend(_stall_event(stall) for stall in summary.stalls)
+    events.extend(_loop_block_event(block) for block in summary.loop_blocks.felt)
     if summary.error_type is not None:
         events.append((summary.ended_ns, semconv.EVENT_ERROR, {semconv.ERROR_TYPE: summary.error_type}))
     if summary.done_ns is not None:
@@ -116,16 +120,18 @@ def chunk_event_rows(chunk_events: ChunkEvents) -> Iterator[Event]:
 def fit(milestones: Sequence[Event], limit: int | None) -> tuple[list[Event], int]:
     """Return the milestones that fit `limit` events, and how many chunk events fit beside them.
 
-    limit: None if there is none. If not even the milestones fit, stalls go first, the latest of them.
+    limit: None if there is none. If not even the milestones fit, loop blocks go first, then stalls, the
+        latest of them.
     """
     if limit is None:
         return list(milestones), -1
     kept = list(milestones)
-    for event in reversed(milestones):
-        if len(kept) <= limit:
-            break
-        if event[1] == semconv.EVENT_STALL:
-            kept.remove(event)
+    for name in (semconv.EVENT_LOOP_BLOCK, semconv.EVENT_STALL):
+        for event in reversed(milestones):
+            if len(kept) <= limit:
+                break
+            if event[1] == name:
+                kept.remove(event)
     return kept[:limit], max(0, limit - len(kept))
 
 
@@ -216,18 +222,40 @@ def _stall_event(stall: Stall) -> Event:
         semconv.SEQUENCE: stall.sequence,
         semconv.STALL_CAUSE: stall.cause.value,
         semconv.STALL_DURATION: to_s(stall.duration_ns),
+        semconv.STALL_SHARE: round(stall.share, 4),
         semconv.WAIT: to_s(stall.wait_ns),
         semconv.HOLD: to_s(stall.hold_ns),
         semconv.LOOP_BLOCKED: to_s(stall.loop_blocked_ns),
     }
     place = {
         semconv.STALL_ORIGIN: stall.origin,
+        semconv.LOOP_BLOCK_KIND: stall.kind,
+        semconv.LOOP_BLOCK_THREAD: stall.thread,
         semconv.CODE_FILE_PATH: stall.file,
         semconv.CODE_LINE_NUMBER: stall.line,
         semconv.CODE_FUNCTION_NAME: stall.function,
     }
-    attributes.update((key, value) for key, value in place.items() if value is not None)
-    return stall.started_ns, semconv.EVENT_STALL, attributes
+    return stall.started_ns, semconv.EVENT_STALL, attributes | _known(place)
+
+
+def _loop_block_event(block: FeltBlock) -> Event:
+    attributes: dict[str, Any] = {
+        semconv.LOOP_BLOCK_KIND: block.kind,
+        semconv.LOOP_BLOCK_DURATION: to_s(block.duration_ns),
+        semconv.LOOP_BLOCKED: to_s(block.cost_ns),
+    }
+    place = {
+        semconv.LOOP_BLOCK_THREAD: block.thread,
+        semconv.CODE_FILE_PATH: block.file,
+        semconv.CODE_LINE_NUMBER: block.line,
+        semconv.CODE_FUNCTION_NAME: block.function,
+        semconv.CODE_STACKTRACE: "\n".join(block.stack) or None,
+    }
+    return block.started_ns, semconv.EVENT_LOOP_BLOCK, attributes | _known(place)
+
+
+def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attributes.items() if value is not None}
 
 
 def _event_limit(span: Span) -> int | None:

@@ -1,4 +1,6 @@
-"""A finished stream as measurements. Floor 3 (tell; OpenTelemetry API); runs on the teller thread.
+"""Finished streams and loop blocks as measurements. Floor 3 (tell; OpenTelemetry API).
+
+Streams are measured on the teller thread, blocks on the watchdog thread.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/client-inference.md
 """
@@ -10,10 +12,12 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from opentelemetry.metrics import Meter
+from opentelemetry import metrics
+from opentelemetry.metrics import Histogram, Meter, MeterProvider
 
 from firsttoken import semconv
 from firsttoken._clock import NS_PER_S, to_s
+from firsttoken._version import __version__
 from firsttoken.summary import StreamSummary
 
 _LABELS = (
@@ -103,3 +107,33 @@ class StreamMetrics:
             self._input.record(summary.input_tokens, {**labels, **input_type})
         if summary.output_tokens is not None:
             self._output.record(summary.output_tokens, {**labels, **output_type})
+
+
+class LoopMetrics:
+    """The histogram of loop blocks.
+
+    provider: the global one, as it is at the time, if not given.
+    """
+
+    def __init__(self, provider: MeterProvider | None = None) -> None:
+        self._given = provider
+        self._made: tuple[MeterProvider, Histogram] | None = None
+
+    def record(self, duration_ns: int, kind: str) -> None:
+        """Measure one block of an event loop.
+
+        kind: what the loop's thread did: `cpu`, `io`, `gil_or_cpu_wait` or `gc`.
+        """
+        self._histogram().record(to_s(duration_ns), {semconv.LOOP_BLOCK_KIND: kind})
+
+    def _histogram(self) -> Histogram:
+        provider = self._given or metrics.get_meter_provider()
+        if self._made is None or self._made[0] is not provider:
+            histogram = provider.get_meter(semconv.INSTRUMENTATION_NAME, __version__).create_histogram(
+                semconv.METRIC_LOOP_BLOCK_DURATION,
+                unit="s",
+                description="How long an event loop was held at a time.",
+                explicit_bucket_boundaries_advisory=semconv.SECONDS_BUCKETS,
+            )
+            self._made = provider, histogram
+        return self._made[1]

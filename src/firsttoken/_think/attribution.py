@@ -11,10 +11,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final
 
 from firsttoken._record.record import Detail, StreamRecord
 from firsttoken._think.blame import PROVIDER, Layer, Share, blame, both
+from firsttoken._think.loop_blocks import Block, overlap, worst
 from firsttoken._think.tally import Tally
 
 
@@ -31,9 +32,15 @@ class StallCause(str, Enum):
         return self.value
 
 
+#: Who can make the wait for the first token a stall: the process itself, never a model that thinks.
+HOMEMADE: Final = frozenset({StallCause.EVENT_LOOP, StallCause.THREAD_POOL})
+
+
 @dataclass(frozen=True)
 class Stall:
     """A gap at or above the threshold, split into who spent it.
+
+    The wait for the first token counts as a gap where the event loop or the thread pool is to blame for it.
 
     sequence: index of the chunk that ended it; the number of chunks if the stream ended first.
     started_ns: Unix time at which the gap began.
@@ -42,7 +49,9 @@ class Stall:
     shares: the same for all who spent any of it; they sum to `duration_ns`.
     wait_ns, hold_ns, loop_blocked_ns: the source, the consumer, the event loop, as this stream alone sees
         it; they sum to `duration_ns`.
+    share: the part of it that the cause has to answer for, 0 to 1.
     file, line, function: the code that blocked the loop longest in this gap, where that is the cause.
+    kind, thread: what the loop's thread did then, and the name of the thread that code ran in, if another.
     """
 
     sequence: int
@@ -57,21 +66,9 @@ class Stall:
     function: str | None = None
     origin: str | None = None
     shares: tuple[Share, ...] = ()
-
-
-class Block(Protocol):
-    """A stretch of time in which one callback held the event loop, and whose line it was."""
-
-    @property
-    def started_ns(self) -> int: ...
-    @property
-    def ended_ns(self) -> int: ...
-    @property
-    def file(self) -> str | None: ...
-    @property
-    def line(self) -> int | None: ...
-    @property
-    def function(self) -> str | None: ...
+    share: float = 1.0
+    kind: str | None = None
+    thread: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,11 +96,6 @@ def split(stretches: Iterable[Stretch], blocks: Sequence[Block]) -> tuple[int, i
         else:
             wait += length - lost
     return wait, hold, blocked
-
-
-def overlap(begin_ns: int, end_ns: int, block: Block) -> int:
-    """Return how long `block` held the loop between two monotonic times (ns)."""
-    return max(0, min(end_ns, block.ended_ns) - max(begin_ns, block.started_ns))
 
 
 def cause_of(wait_ns: int, hold_ns: int, loop_blocked_ns: int) -> StallCause:
@@ -196,7 +188,22 @@ def stalls(
         and tally.ended_ns - tally.arrivals[last] >= tally.stall_threshold_ns
     ):
         gaps.append((last, len(tally.arrivals)))
-    return tuple(_stall(record, tally, before, after, blocks, layer_in) for before, after in gaps)
+    found = tuple(_stall(record, tally, before, after, blocks, layer_in) for before, after in gaps)
+    first = _stall_before_first_token(record, tally, blocks, layer_in)
+    return found if first is None else (first, *found)
+
+
+def _stall_before_first_token(
+    record: StreamRecord, tally: Tally, blocks: Sequence[Block], layer_in: LayerIn
+) -> Stall | None:
+    first = len(tally.arrivals) if tally.first_token is None else tally.first_token
+    until_ns = tally.arrivals[first] if first < len(tally.arrivals) else tally.ended_ns
+    if until_ns - record.issued_ns < tally.stall_threshold_ns or (
+        tally.first_token is None and tally.said_end
+    ):
+        return None
+    stall = _stall(record, tally, -1, first, blocks, layer_in)
+    return stall if stall.cause in HOMEMADE else None
 
 
 def _stall(
@@ -207,7 +214,7 @@ def _stall(
     blocks: Sequence[Block],
     layer_in: LayerIn,
 ) -> Stall:
-    began_ns = tally.arrivals[before]
+    began_ns = record.issued_ns if before < 0 else tally.arrivals[before]
     until_ns = tally.arrivals[after] if after < len(tally.arrivals) else tally.ended_ns
     found = list(stretches(record, tally, before, after))
     wait, hold, blocked = split(found, blocks)
@@ -218,9 +225,8 @@ def _stall(
         layer_in(began_ns, until_ns),
     )
     cause = StallCause(shares[0].cause) if shares else cause_of(wait, hold, blocked)
-    blamed = None
-    if cause is StallCause.EVENT_LOOP:
-        blamed = max(blocks, key=lambda block: overlap(began_ns, until_ns, block), default=None)
+    to_answer_for_ns = sum(share.duration_ns for share in shares if share.cause == cause.value)
+    place, _ = worst(blocks, began_ns, until_ns) if cause is StallCause.EVENT_LOOP else (None, 0)
     return Stall(
         sequence=after,
         started_ns=began_ns + record.wall_offset_ns,
@@ -229,9 +235,12 @@ def _stall(
         wait_ns=wait,
         hold_ns=hold,
         loop_blocked_ns=blocked,
-        file=blamed.file if blamed else None,
-        line=blamed.line if blamed else None,
-        function=blamed.function if blamed else None,
+        file=place.file if place else None,
+        line=place.line if place else None,
+        function=place.function if place else None,
         origin=shares[0].origin or None if shares else None,
         shares=shares,
+        share=to_answer_for_ns / (until_ns - began_ns) if shares else 1.0,
+        kind=place.kind if place else None,
+        thread=place.other_thread if place else None,
     )

@@ -6,6 +6,8 @@ answer the same question from a few hundred counters, within 0.4 %; the longest 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _MANTISSA_BITS = 8
 
 
@@ -21,13 +23,18 @@ class GapHistogram:
 
     def add(self, gap_ns: int) -> None:
         """Count one gap."""
-        bits = gap_ns.bit_length()
-        shift = bits - _MANTISSA_BITS if bits > _MANTISSA_BITS else 0
-        bucket = shift << _MANTISSA_BITS | gap_ns >> shift
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        self.count += 1
-        if gap_ns > self.longest_ns:
-            self.longest_ns = gap_ns
+        self.extend((gap_ns,))
+
+    def extend(self, gaps_ns: Sequence[int]) -> None:
+        """Count several gaps, at least one."""
+        buckets = self._buckets
+        for gap_ns in gaps_ns:
+            bits = gap_ns.bit_length()
+            shift = bits - _MANTISSA_BITS if bits > _MANTISSA_BITS else 0
+            bucket = shift << _MANTISSA_BITS | gap_ns >> shift
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+        self.count += len(gaps_ns)
+        self.longest_ns = max(self.longest_ns, *gaps_ns)
 
     def percentiles(self, *ranks: float) -> list[int]:
         """Return the gap (ns) at each rank, by the nearest-rank method; nothing if there was no gap.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from operator import sub
 from typing import Any, Final
 
 from firsttoken._record.record import Detail, Ending, StreamRecord
@@ -160,11 +161,30 @@ class Tally:
             gap_ns = self.arrivals[index] - self.arrivals[last]
             self.gaps.add(gap_ns)
             if gap_ns >= self.stall_threshold_ns:
-                self.long_gap_count += 1
-                if len(self.long_gaps) < MAX_STALLS:
-                    self.long_gaps.append((last, index))
+                self._note_long_gap(last, index)
         self.last_content = index
         self.content_count += 1
+
+    def repeat(self, begin: int, end: int) -> None:
+        """Take in that the chunks from `begin` up to `end` said what the last content did, in new words."""
+        last = self.last_content
+        if last is None or end <= begin:
+            return
+        arrivals = self.arrivals
+        times = arrivals[begin:end]
+        gaps = list(map(sub, times, [arrivals[last], *times[:-1]]))
+        self.gaps.extend(gaps)
+        if max(gaps) >= self.stall_threshold_ns:
+            for index, gap_ns in enumerate(gaps, begin):
+                if gap_ns >= self.stall_threshold_ns:
+                    self._note_long_gap(last if index == begin else index - 1, index)
+        self.last_content = end - 1
+        self.content_count += end - begin
+
+    def _note_long_gap(self, last: int, index: int) -> None:
+        self.long_gap_count += 1
+        if len(self.long_gaps) < MAX_STALLS:
+            self.long_gaps.append((last, index))
 
     def _note_fact(self, index: int, delta: Delta) -> None:
         if isinstance(delta, Finish):

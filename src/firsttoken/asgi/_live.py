@@ -14,19 +14,24 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from firsttoken._clock import monotonic_ns, to_s
 from firsttoken._wrap.live import LiveStream
-from firsttoken.blocking import LoopBlock, recent
+from firsttoken.blocking import LoopBlock, StreamStall, recent
 from firsttoken.summary import outcome_of
 
 
 def live_streams_json(streams: Iterable[LiveStream]) -> bytes:
-    """Return the streams, oldest first, and the recent loop blocks.
+    """Return the streams, oldest first, and the recent loop blocks and stalls, newest first.
 
     Chunks are counted by the thinker, so their number and age are as of its last sweep, 0.1 s ago at most.
     """
     now_ns = monotonic_ns()
     running = [live for live in streams if not live.is_over]
     rows = sorted((_stream(live, now_ns) for live in running), key=lambda row: -row["age_s"])
-    page = {"streams": rows, "loop_blocks": [_block(block, now_ns) for block in reversed(recent())]}
+    remembered = recent()[::-1]
+    page = {
+        "streams": rows,
+        "loop_blocks": [_block(block, now_ns) for block in remembered if isinstance(block, LoopBlock)],
+        "stalls": [_stall(stall, now_ns) for stall in remembered if isinstance(stall, StreamStall)],
+    }
     return json.dumps(page, indent=1).encode()
 
 
@@ -59,8 +64,28 @@ def _block(block: LoopBlock, now_ns: int) -> dict[str, Any]:
     return {
         "age_s": to_s(now_ns - block.ended_ns),
         "duration_s": to_s(block.duration_ns),
-        "kind": str(block.kind),
+        "kind": block.kind,
         "file": block.file,
         "line": block.line,
         "function": block.function,
+        "thread": block.other_thread,
+        "stack": block.stack,
+    }
+
+
+def _stall(told: StreamStall, now_ns: int) -> dict[str, Any]:
+    stall = told.stall
+    return {
+        "name": told.name,
+        "trace_id": format_trace_id(told.trace_id),
+        "span_id": format_span_id(told.span_id),
+        "told_age_s": to_s(now_ns - told.told_ns),
+        "sequence": stall.sequence,
+        "duration_s": to_s(stall.duration_ns),
+        "cause": stall.cause.value,
+        "share": round(stall.share, 4),
+        "origin": stall.origin,
+        "file": stall.file,
+        "line": stall.line,
+        "function": stall.function,
     }

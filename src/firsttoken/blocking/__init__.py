@@ -14,11 +14,15 @@ from types import TracebackType
 from typing import Final
 from weakref import WeakSet
 
+from opentelemetry.metrics import MeterProvider
+
 from firsttoken._clock import NS_PER_S, monotonic_ns, to_s
+from firsttoken._guard import guarded
+from firsttoken._tell.metrics import LoopMetrics
 from firsttoken.blocking._culprit import LoopBlock
 from firsttoken.blocking._log import BlockLog
 from firsttoken.blocking._loops import loop_of, running
-from firsttoken.blocking._rings import BlockRings, recent, remember
+from firsttoken.blocking._rings import BlockRings, StreamStall, recent, remember, remember_stalls
 from firsttoken.blocking._watch import Watch
 from firsttoken.blocking._watchdog import watchdog
 from firsttoken.errors import ConfigError
@@ -31,9 +35,13 @@ _log = logging.getLogger("firsttoken")
 class LoopMonitor:
     """Watch event loops for blocks: by hand with `async with`, or while streams are live.
 
+    Each block is measured in the histogram `firsttoken.loop.block.duration`.
+
     threshold_s: the shortest block that counts (s).
-    on_block: called on the watchdog thread with each block; must return soon. None: `async with` logs.
+    on_block: called on the watchdog thread with each block; must return soon. None: `async with` logs those
+        that no live stream will tell of.
     user_paths: folders or files that count as your code although they are installed as a package.
+    meter_provider: the global one, as it is at the time, if not given.
 
     Raises:
         ConfigError: if the threshold is not between 1 ms and 60 s.
@@ -46,6 +54,7 @@ class LoopMonitor:
         on_block: Callable[[LoopBlock], object] | None = None,
         *,
         user_paths: Iterable[str | os.PathLike[str]] = (),
+        meter_provider: MeterProvider | None = None,
     ) -> None:
         if not 0.001 <= threshold_s <= 60.0:
             raise ConfigError(f"threshold_s must be between 0.001 and 60 seconds, not {threshold_s!r}")
@@ -57,6 +66,8 @@ class LoopMonitor:
         self._lock = Lock()
         self._watches: dict[int, Watch] = {}
         self._rings = BlockRings()
+        self._metrics = LoopMetrics(meter_provider)
+        self._log: BlockLog | None = None
         self._stopped = False
         _monitors.add(self)
 
@@ -116,12 +127,21 @@ class LoopMonitor:
 
     def _publish(self, block: LoopBlock) -> None:
         self._rings.add(block)
-        remember(block)
+        if remember(block):
+            with guarded("measure a loop block"):
+                self._metrics.record(block.duration_ns, block.kind)
         if self._on_block is not None:
             try:
                 self._on_block(block)
             except Exception:
                 _log.warning("on_block raised", exc_info=True)
+        elif self._log is not None and not any(other._tells(block) for other in list(_monitors)):
+            self._log(block)
+
+    def _tells(self, block: LoopBlock) -> bool:
+        """Whether a live stream that this monitor watches for will tell of `block`."""
+        watch = None if self._log is not None else self._watches.get(block.thread_id)
+        return watch is not None and watch.is_live
 
     def _after_fork_in_child(self) -> None:
         self._lock = Lock()
@@ -130,7 +150,7 @@ class LoopMonitor:
     async def __aenter__(self) -> LoopMonitor:
         """Watch the running loop until the block is left."""
         if self._on_block is None:
-            self._on_block = BlockLog()
+            self._log = BlockLog()
         self.enter()
         return self
 
@@ -143,8 +163,8 @@ class LoopMonitor:
             if watch is not None:
                 await self._settle(watch)
         finally:
-            if isinstance(self._on_block, BlockLog):
-                self._on_block.flush()
+            if self._log is not None:
+                self._log.flush()
 
     async def _settle(self, watch: Watch) -> None:
         until_ns = monotonic_ns()
@@ -166,4 +186,13 @@ def _after_fork_in_child() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
-__all__ = ["BlockLog", "LoopBlock", "LoopMonitor", "Watch", "recent"]
+__all__ = [
+    "BlockLog",
+    "LoopBlock",
+    "LoopMonitor",
+    "StreamStall",
+    "Watch",
+    "recent",
+    "remember_stalls",
+    "watchdog",
+]

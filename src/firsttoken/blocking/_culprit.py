@@ -278,16 +278,17 @@ def judge_kind(duration_ns: int, *, cpu_ns: int, gc_ns: int, waited_ns: int) -> 
     return "gil_or_cpu_wait" if waited_ns >= asleep_ns else "io"
 
 
-def estimate_start(ended_ns: int, *, alive_ns: int, silent_ns: int, cpu_ns: int | None) -> int:
+def estimate_start(ended_ns: int, *, alive_ns: int, silent_ns: int, busy_ns: int | None) -> int:
     """Place the start of a block between the last sign of life and the heartbeat that went unanswered.
 
-    A block that computed all the time began as long before its end as the thread burned processor time; of
-    any other we know only the bounds, so the middle errs least.
+    A block that computed all the time, or was kept from it, began as long before its end as the thread
+    spent processor time or waited for it; of any other we know only the bounds, so the middle errs least.
 
     alive_ns, silent_ns: last sign of life, and since when a heartbeat was waiting (monotonic ns).
-    cpu_ns: processor time between the last sign of life and the end, None if the block did not compute.
+    busy_ns: time between the last sign of life and the end that the thread computed or was ready to, None
+        if the block did something else.
     """
     alive_ns = min(alive_ns, silent_ns)
-    if cpu_ns is None or ended_ns - cpu_ns > silent_ns:
+    if busy_ns is None or ended_ns - busy_ns > silent_ns:
         return (alive_ns + silent_ns) // 2
-    return max(alive_ns, ended_ns - cpu_ns)
+    return max(alive_ns, ended_ns - busy_ns)

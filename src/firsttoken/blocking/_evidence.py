@@ -7,7 +7,6 @@ stack measurements that say so.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import NamedTuple
 
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken.blocking._culprit import Frame, Stack
+from firsttoken.blocking._run_delay import run_delay_ns
 
 try:
     import resource
@@ -171,9 +171,16 @@ class ThreadClocks:
     def __init__(self) -> None:
         self._before: dict[int, int] = {}
 
-    def expect(self) -> None:
-        """Note every thread's processor time before a wait. Cost: 1 us a thread, up to 64."""
-        self._before = _processor_times(thread_frames())
+    def expect(self, frames: Mapping[int, FrameType]) -> None:
+        """Note every thread's processor time before a wait. Cost: 0.3 us a thread, up to 64.
+
+        frames: the innermost frame of every thread, taken since the interpreter was last given up.
+        """
+        self._before = _processor_times(frames)
+
+    def spent_ns(self, thread_id: int) -> int | None:
+        """Return a thread's processor time as of the last `expect`; None if it is not known."""
+        return self._before.get(thread_id)
 
     def busiest(self, frames: Mapping[int, FrameType], during_ns: int) -> int | None:
         """Return the thread that computed most of the last `during_ns`, None if none did.
@@ -195,20 +202,6 @@ else:
 
     def _processor_times(frames: Mapping[int, FrameType]) -> dict[int, int]:
         return {}
-
-
-def run_delay_ns(native_id: int) -> int | None:
-    """Return how long a thread was ever ready without a processor (ns), None where Linux does not say."""
-    try:
-        fd = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        return int(os.read(fd, 128).split()[1])
-    except (OSError, IndexError, ValueError):
-        return None
-    finally:
-        os.close(fd)
 
 
 def was_suspended(

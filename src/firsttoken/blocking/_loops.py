@@ -1,6 +1,7 @@
 """The event loop that runs in this thread, found without importing any: asyncio, uvloop or trio.
 
-Floor 4. `running` is called on the loop's thread, `send` and `life` on the watchdog thread. A program that
+Floor 4. `running` and `learn` are called on the loop's thread, `send`, `life` and `waits` on the watchdog
+thread. A program that
 has not imported asyncio or trio cannot be running it, so `sys.modules` says all there is to know.
 """
 
@@ -8,18 +9,41 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import CodeType, FrameType
 from typing import Any, Literal
 
 Life = Literal["running", "stopped", "closed"]
+
+#: Where asyncio's own loops wait, called by their `_run_once`.
+_WAITERS = frozenset({"selectors", "asyncio.windows_events"})
 
 
 class AsyncioLoop:
     """An asyncio loop of any make (uvloop too), seen from another thread."""
 
-    __slots__ = ("handle",)
+    __slots__ = ("_runner", "handle")
 
     def __init__(self, loop: Any) -> None:
         self.handle = loop
+        self._runner: tuple[CodeType, int] | None = None
+
+    def learn(self, caller: FrameType | None) -> None:
+        """Note who called a callback of ours: where the loop has no frames of its own, whoever runs it."""
+        if caller is not None and caller.f_globals.get("__name__") != "asyncio.events":
+            self._runner = caller.f_code, caller.f_lasti
+
+    def waits(self, frame: FrameType) -> bool:
+        """Tell whether the loop waits for something to do; False if that is not certain.
+
+        frame: the innermost of its thread.
+        """
+        if self._runner is not None:
+            return (frame.f_code, frame.f_lasti) == self._runner
+        while frame.f_globals.get("__name__") in _WAITERS and frame.f_back is not None:
+            frame = frame.f_back
+            if frame.f_globals.get("__name__") == "asyncio.base_events":
+                return True
+        return False
 
     def send(self, answer: Callable[[], None]) -> None:
         """Ask the loop to call `answer`.
@@ -48,6 +72,16 @@ class TrioLoop:
 
     def __init__(self, token: Any) -> None:
         self.handle = token
+
+    def learn(self, caller: FrameType | None) -> None:
+        """Do nothing: trio's own frames tell all."""
+
+    def waits(self, frame: FrameType) -> bool:
+        """Tell whether the run waits for something to do.
+
+        frame: the innermost of its thread.
+        """
+        return str(frame.f_globals.get("__name__")).startswith("trio._core._io_")
 
     def send(self, answer: Callable[[], None]) -> None:
         """Ask the run to call `answer`.
@@ -78,6 +112,13 @@ class NoLoop:
 
     def __init__(self) -> None:
         self.handle: object = self
+
+    def learn(self, caller: FrameType | None) -> None:
+        """Do nothing."""
+
+    def waits(self, frame: FrameType) -> bool:
+        """Tell that nobody knows."""
+        return False
 
     def send(self, answer: Callable[[], None]) -> None:
         """Refuse.

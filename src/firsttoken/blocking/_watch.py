@@ -1,7 +1,11 @@
-"""The heartbeat of one event loop, and the block it tells of when it stops.
+"""One event loop, watched from outside: is it alive, and if not, since when and at which line.
 
 Floor 4. `Watch.tick` and `Watch.look` run on the watchdog thread, the heartbeat's answer on the loop's
 thread, `Watch.leave` anywhere.
+
+A loop that is seen waiting for something to do is alive, and is not woken for that. Only one that is seen
+at work is asked: a heartbeat is put in line behind what it does, and the time until it is answered is the
+time that everybody else in that line waits. (A loop at work for which nobody has to wait is alive, too.)
 """
 
 from __future__ import annotations
@@ -11,29 +15,27 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from threading import RLock, get_ident, get_native_id
+from threading import RLock, get_ident
 from types import FrameType
+from typing import Final
 
 from firsttoken._clock import monotonic_ns
-from firsttoken.blocking._culprit import LoopBlock, Samples, Stack, estimate_start, judge_kind
-from firsttoken.blocking._evidence import (
-    base_of_callback,
-    base_of_task,
-    capture,
-    gc_pauses,
-    run_delay_ns,
-    thread_name,
-)
+from firsttoken.blocking._culprit import LoopBlock, Stack
+from firsttoken.blocking._evidence import base_of_callback, base_of_task, capture
 from firsttoken.blocking._loops import NO_LOOP, Loop
+from firsttoken.blocking._silence import Seen, Silence
 
-_OVER = -1
+#: A loop that is always seen waiting is asked all the same this often: it may wait for a processor.
+ASKED_ANYWAY_NS: Final = 250_000_000
+_OVER: Final = -1
 
 
 class Watch:
-    """The heartbeat of one loop: a state machine that the watchdog ticks.
+    """What is known of one loop: a state machine that the watchdog ticks.
 
-    A heartbeat is outstanding from `_send` until the loop calls `_answer`. `_silent_ns` is since when the
-    silence counts: when the heartbeat was sent, or when it was due if the watchdog could not run.
+    `_alive_ns` is the last proof of life. A heartbeat is outstanding from `_send` until the loop calls
+    `_answer`. `_silent_ns` is since when that silence counts: when the heartbeat was sent, or when it was
+    due if the watchdog could not run. A block began between the two.
     """
 
     def __init__(
@@ -50,23 +52,23 @@ class Watch:
         self._settled_ns = now_ns
         self.due_ns = now_ns
         self.parked = False
-        self._native_id = get_native_id()
         self._resume = resume
         self._threshold_ns = threshold_ns
+        self._period_ns = threshold_ns // 4
         self._publish = publish
-        self._user_paths = user_paths
         self._live = 0
-        self._closing = False
+        self._closing = self._asked = False
         self._base = base_of_task(sys._getframe(1))
         self._alive_ns = self._answered_ns = self._sent_ns = self._silent_ns = self._ticked_ns = now_ns
+        self._told_ns = now_ns
         self._alive_cpu_ns = self._answered_cpu_ns = time.thread_time_ns()
-        self._samples = Samples()
-        self._sampled_ns = 0
-        self._waited_ns = 0
-        self._delay_ns: int | None = None
+        self._silence = Silence(self.thread_id, user_paths)
         self._void = False
-        self._seen: tuple[Stack, int] | None = None
-        self._threads: dict[Stack, str] = {}
+        self._waits = self._glimpsed = False
+        self._cpu_ns: int | None = None
+        self._holder: int | None = None
+        self._seen: Seen | None = None
+        self._glimpse: Stack = ()
 
     def enter(self, handle: object) -> bool:
         """Count one more live stream; False if this watch is over, or of another loop than `handle`."""
@@ -103,6 +105,11 @@ class Watch:
         """Whether nothing will ever be published from here again."""
         return self._live == _OVER
 
+    @property
+    def is_live(self) -> bool:
+        """Whether a stream is live on this loop."""
+        return self._live > 0
+
     def settled(self, until_ns: int) -> bool:
         """Tell whether every block that began before `until_ns` (monotonic) is published."""
         return self.over or self.parked or self._settled_ns >= until_ns
@@ -113,8 +120,10 @@ class Watch:
 
     def _answer(self) -> None:
         self._answered_cpu_ns = time.thread_time_ns()
-        self._base = base_of_callback(sys._getframe(1))
-        self._answered_ns = monotonic_ns()  # last: it publishes the two above
+        caller = sys._getframe(1)
+        self._base = base_of_callback(caller)
+        self._loop.learn(caller)
+        self._answered_ns = monotonic_ns()  # last: it publishes the others
         if self.parked:
             with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
                 self._resume(self)  # somebody runs this loop again
@@ -124,21 +133,36 @@ class Watch:
         """Whether a heartbeat is waiting for its answer."""
         return self._answered_ns < self._sent_ns
 
-    def look(self, frames: Mapping[int, FrameType], holder: int | None = None) -> None:
+    def glance(self, frames: Mapping[int, FrameType]) -> None:
+        """Keep where the loop stands, if it is at work, in case it has gone on by the next `look`."""
+        frame = frames.get(self.thread_id)
+        if not self._glimpse and frame is not None and not self._loop.waits(frame):
+            self._glimpse = self._base.cut(capture(frame))
+
+    def look(self, frames: Mapping[int, FrameType], cpu_ns: int | None, holder: int | None = None) -> None:
         """Take the stack for the tick that follows, before anything gives up the interpreter.
 
         Code that held the interpreter lets go of it at the line that held it, and goes on when we do.
 
         frames: the innermost frame of every thread.
-        holder: the other thread that seems to have held the interpreter, None if none did.
+        cpu_ns: the processor time of the loop's thread, None if it is not known.
+        holder: the thread that seems to have held the interpreter since the last tick, None if none did.
         """
-        if holder is None or holder == self.thread_id:
-            self._seen = self._base.cut(capture(frames.get(self.thread_id))), self.thread_id
-        else:
+        frame = frames.get(self.thread_id)
+        glimpse, self._glimpse = self._glimpse, ()
+        self._cpu_ns, self._holder, self._glimpsed = cpu_ns, holder, bool(glimpse)
+        self._waits = frame is not None and self._loop.waits(frame)
+        if holder is not None and holder != self.thread_id:
             self._seen = capture(frames.get(holder)), holder
+        elif glimpse:
+            self._seen = glimpse, self.thread_id
+        elif self._waits:
+            self._seen = (), self.thread_id
+        else:
+            self._seen = self._base.cut(capture(frame)), self.thread_id
 
     def tick(self, now_ns: int, suspended: bool) -> bool:
-        """Advance; return False when this loop needs no more heartbeats for now.
+        """Advance; return False when this loop needs no more ticks for now.
 
         now_ns: the time (monotonic ns).
         suspended: whether the process was stopped since the last tick, so that lateness means nothing.
@@ -146,43 +170,83 @@ class Watch:
         seen, self._seen = self._seen, None
         if self.over:
             return False
-        if not self.silent:
-            return self._answered(now_ns, suspended, seen)
+        if self.silent:
+            return self._still_silent(now_ns, suspended, seen)
+        if self._asked:
+            self._take_answer(suspended, seen)
+            if self._closing and self._end():
+                return False
+        late_ns = now_ns - max(self.due_ns, self._alive_ns)
+        if suspended:
+            self._alive_ns += max(0, late_ns)
+        missed = now_ns - self._alive_ns - self._period_ns // 2 >= self._threshold_ns
+        if self._waits and not missed:
+            self._rest(now_ns, suspended)
+            if self._live == 0 and self._end():
+                return False
+            if now_ns - self._answered_ns < ASKED_ANYWAY_NS:
+                self._ticked_ns = now_ns
+                self.due_ns = now_ns + self._period_ns
+                return True
+        self._silent_ns = now_ns
+        if missed or (self._holder is not None and not suspended):
+            # Nothing in this process got the interpreter since then, this thread included: the heartbeat
+            # that was due would have gone unanswered, and whoever just let go still stands at the line.
+            self._silent_ns = now_ns - max(0, late_ns)
+        if not suspended:
+            self._silence.wait(late_ns)
+        if not self._waits or (seen is not None and seen[0]):
+            self._silence.add(now_ns, self._alive_ns, seen, outstanding=False)
+        return self._send(now_ns)
+
+    def _rest(self, now_ns: int, suspended: bool) -> None:
+        """Take a loop that waits to be alive; but it may have been kept from its processor before."""
+        starved_ns = 0 if suspended else self._silence.starved_ns()
+        if starved_ns >= self._threshold_ns:
+            self._tell(self._silence.starvation(max(self._told_ns, now_ns - starved_ns), now_ns))
+        self._prove(now_ns, self._alive_cpu_ns if self._cpu_ns is None else self._cpu_ns)
+        self._settled_ns = now_ns
+
+    def _still_silent(self, now_ns: int, suspended: bool, seen: Seen | None) -> bool:
         life = self._loop.life(self._answer)
         if life != "running":
             return life == "stopped" and self._park()
         if suspended:
-            self._silent_ns += now_ns - max(self._ticked_ns, self._silent_ns)
+            self._discount(now_ns - max(self._ticked_ns, self._silent_ns))
         else:
-            self._sample(now_ns, max(0, now_ns - self.due_ns), seen)
+            self._silence.wait(now_ns - self.due_ns)
+            self._silence.add(now_ns, self._alive_ns, seen, outstanding=True)
         self._ticked_ns = now_ns
         rarer_ns = min((now_ns - self._silent_ns) // 16, 2 * self._threshold_ns)
         self.due_ns = now_ns + max(self._threshold_ns // 5, rarer_ns)
         return True
 
-    def _answered(self, now_ns: int, suspended: bool, seen: tuple[Stack, int] | None) -> bool:
+    def _take_answer(self, suspended: bool, seen: Seen | None) -> None:
         if suspended:
-            self._silent_ns += max(0, self._answered_ns - max(self._ticked_ns, self._silent_ns))
+            self._discount(max(0, self._answered_ns - max(self._ticked_ns, self._silent_ns)))
         elif self._answered_ns > self.due_ns:
-            self._missed(self._answered_ns - self.due_ns, seen)
+            # Where the loop stands by now tells nothing any more; who held it up before, does.
+            other = seen is not None and seen[1] != self.thread_id
+            self._silence.miss(self._answered_ns - self.due_ns, seen if other or self._glimpsed else None)
         self._conclude()
-        idle_since_ns = max(self.due_ns, self._answered_ns)
-        late_ns = now_ns - idle_since_ns
-        if self._closing and self._end():
-            return False
-        self._closing = self._live == 0  # one more heartbeat, so that the last block is published
-        self._silent_ns = now_ns
-        if late_ns >= self._threshold_ns and not suspended:
-            # Nothing in this process got the interpreter since then, this thread included: the heartbeat
-            # that was due would have gone unanswered, and whoever just let go still stands at the line.
-            self._silent_ns = idle_since_ns
-            self._sample(now_ns, late_ns, seen)
-        self._ticked_ns = now_ns
-        self.due_ns = now_ns + self._threshold_ns // 2
-        return self._send(now_ns)
+
+    def _discount(self, suspended_ns: int) -> None:
+        """Let the time that the process was stopped not count."""
+        self._silent_ns += suspended_ns
+        self._alive_ns += suspended_ns
+
+    def _tell(self, block: LoopBlock) -> None:
+        self._told_ns = block.ended_ns
+        self._publish(block)
+
+    def _prove(self, alive_ns: int, cpu_ns: int) -> None:
+        self._alive_ns, self._alive_cpu_ns = alive_ns, cpu_ns
 
     def _send(self, now_ns: int) -> bool:
-        self._sent_ns = now_ns
+        self._closing = self._live == 0  # one more heartbeat, so that the last block is published
+        self._asked = True
+        self._ticked_ns = self._sent_ns = now_ns
+        self.due_ns = now_ns + self._period_ns
         try:
             self._loop.send(self._answer)
         except RuntimeError:
@@ -199,76 +263,21 @@ class Watch:
         self.parked = False  # it was answered in between
         return True
 
-    def _missed(self, late_ns: int, seen: tuple[Stack, int] | None) -> None:
-        """Account for a wait that ended before we could look at it: the loop got the interpreter first.
-
-        Where the loop's own thread stands by now tells nothing any more; the thread that held it up may.
-        """
-        self._waited_ns += late_ns
-        if seen is not None and seen[1] != self.thread_id:
-            self._threads[seen[0]] = thread_name(seen[1])
-            self._samples.add(seen[0], late_ns)
-
-    def _sample(self, now_ns: int, late_ns: int, seen: tuple[Stack, int] | None) -> None:
-        self._waited_ns += late_ns
-        if seen is None or (not self.silent and late_ns < self._threshold_ns):
-            return
-        stack, thread_id = seen
-        if thread_id != self.thread_id:
-            self._threads[stack] = thread_name(thread_id)
-        self._samples.add(stack, max(1, now_ns - max(self._silent_ns, self._sampled_ns)))
-        self._sampled_ns = now_ns
-        if self._delay_ns is None:
-            self._delay_ns = run_delay_ns(self._native_id)
-
     def _conclude(self) -> None:
         """Publish the block that the last answer ended, if it was one, and start over from that answer."""
         ended_ns = self._answered_ns
-        debugged = self._samples.debugged
-        if ended_ns - self._silent_ns >= self._threshold_ns and not self._void and not debugged:
-            self._publish(self._describe(ended_ns))
-        self._alive_ns, self._alive_cpu_ns = ended_ns, self._answered_cpu_ns
-        self._samples.clear()
-        self._threads.clear()
-        self._waited_ns = 0
-        self._delay_ns = None
-        self._void = False
+        silence = self._silence
+        if ended_ns - self._alive_ns >= self._threshold_ns and not (self._void or silence.is_debugged):
+            spent_ns = self._answered_cpu_ns - self._alive_cpu_ns
+            block = silence.describe(self._base, self._alive_ns, self._silent_ns, ended_ns, spent_ns)
+            # When it began is known within these bounds: better tell a shorter one than miss one.
+            unsure_ns = min(self._silent_ns - self._alive_ns, 2 * self._period_ns)
+            if block.duration_ns >= self._threshold_ns - max(0, unsure_ns) // 2:
+                self._tell(block)
+        silence.clear()
+        self._prove(ended_ns, self._answered_cpu_ns)
+        self._void = self._asked = False
         self._settled_ns = self._sent_ns
-
-    def _describe(self, ended_ns: int) -> LoopBlock:
-        silent_ns, cpu_ns = self._silent_ns, self._answered_cpu_ns - self._alive_cpu_ns
-        pauses = gc_pauses.within(silent_ns, ended_ns)
-        kind = judge_kind(
-            ended_ns - silent_ns,
-            cpu_ns=cpu_ns,
-            gc_ns=sum(min(p.ended_ns, ended_ns) - max(p.started_ns, silent_ns) for p in pauses),
-            waited_ns=self._waited(),
-        )
-        started_ns = estimate_start(
-            ended_ns,
-            alive_ns=self._alive_ns,
-            silent_ns=silent_ns,
-            cpu_ns=cpu_ns if kind == "cpu" else None,
-        )
-        samples, threads = self._samples, self._threads
-        if kind == "gc":
-            started_ns = max(self._alive_ns, min(silent_ns, pauses[0].started_ns))
-            samples, threads = Samples(), {}
-            for pause in pauses:
-                here = pause.thread_id == self.thread_id
-                stack = self._base.cut(pause.stack) if here else pause.stack
-                samples.add(stack, pause.ended_ns - pause.started_ns)
-                if not here:
-                    threads[stack] = thread_name(pause.thread_id)
-        culprit = samples.culprit(self._user_paths)
-        stack = culprit.stack if culprit else samples.heaviest()
-        return LoopBlock.of(culprit, stack, self.thread_id, started_ns, ended_ns, kind, threads.get(stack))
-
-    def _waited(self) -> int:
-        """Return how long the loop's thread was ready but could not run (ns), as far as one can tell."""
-        if self._delay_ns is None:
-            return self._waited_ns
-        return max(self._waited_ns, (run_delay_ns(self._native_id) or 0) - self._delay_ns)
 
 
 _counts = RLock()  # reentrant: a finalizer may leave inside another leave

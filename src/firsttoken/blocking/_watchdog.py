@@ -32,6 +32,7 @@ class Watchdog:
         self._lock = Lock()
         self._inbox: SimpleQueue[Watch | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._watches: tuple[Watch, ...] = ()
         self.wakeups = 0
 
     def add(self, watch: Watch) -> None:
@@ -53,6 +54,21 @@ class Watchdog:
         """Let the next heartbeat of a watch be sent now: somebody waits for its answer."""
         watch.due_ns = min(watch.due_ns, monotonic_ns())  # not later: a late watchdog is evidence
         self._inbox.put(watch)
+
+    def glance(self) -> None:
+        """Look at the loops whose tick is late, from another thread of ours that got the interpreter.
+
+        Code that held the interpreter lets go of it to whoever waits for it, and that is not always the
+        watchdog; by the time it gets it, the loop may have gone on. Cost: 0.2 us while nothing is late.
+        """
+        now_ns = monotonic_ns()
+        late = [watch for watch in self._watches if now_ns - watch.due_ns >= LATE_NS]
+        if late:
+            frames = thread_frames()
+            for watch in late:
+                watch.glance(frames)
+            # Among them is this one, which would keep all of them, and so every program's variables.
+            del frames
 
     def stop(self) -> None:
         """End the thread and wait for it briefly: at interpreter exit."""
@@ -78,6 +94,7 @@ class Watchdog:
                 pass
             self.wakeups += 1
             self._tick(watches, lateness, clocks)
+            self._watches = tuple(watches)
             if not watches and self._inbox.empty():
                 gc_pauses.remove()
         gc_pauses.remove()
@@ -88,15 +105,16 @@ class Watchdog:
         now_ns = monotonic_ns()
         due = [watch for watch in watches if watch.due_ns <= now_ns]
         late_ns = max((now_ns - watch.due_ns for watch in due), default=0)
-        if late_ns >= LATE_NS or any(watch.silent for watch in due):
-            frames = thread_frames()
-            holder = clocks.busiest(frames, late_ns) if late_ns >= LATE_NS else None
-            for watch in due:
-                watch.look(frames, holder)
-        suspended = late_ns >= LATE_NS and lateness.suspended(late_ns)
+        frames = thread_frames()
+        holder = clocks.busiest(frames, late_ns) if late_ns >= LATE_NS else None
         # Before the ticks: they give up the interpreter; the wait to get it back belongs to the next wake.
+        clocks.expect(frames)
+        for watch in due:
+            watch.look(frames, clocks.spent_ns(watch.thread_id), holder)
+        # A frame kept is a program's variables kept.
+        del frames
+        suspended = late_ns >= LATE_NS and lateness.suspended(late_ns)
         lateness.expect(monotonic_ns())
-        clocks.expect()
         for watch in due:
             if not _ticked(watch, suspended):
                 watches.remove(watch)

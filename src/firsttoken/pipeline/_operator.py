@@ -21,7 +21,7 @@ from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
 from firsttoken import semconv
 from firsttoken._clock import monotonic_ns, to_s
 from firsttoken._guard import guarded
-from firsttoken._record.record import _name_of
+from firsttoken._record.record import error_name
 from firsttoken._tell.feeds import Feed, begin_feeding, pulling
 from firsttoken._think.blame import Claim, Layer, both
 from firsttoken._wrap.default import default_runtime
@@ -211,7 +211,7 @@ class Operator(AbstractAsyncContextManager[Y], Generic[Y]):
                 span.set_attributes(source.calls.attributes())
             span.set_attributes(self.attributes())
             if self._error is not None:
-                span.set_attribute(semconv.ERROR_TYPE, _name_of(type(self._error)))
+                span.set_attribute(semconv.ERROR_TYPE, error_name(type(self._error)))
             if outcome.value in default_runtime().settings.error_outcomes:
                 span.set_status(Status(StatusCode.ERROR))
         span.end()

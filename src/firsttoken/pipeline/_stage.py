@@ -15,8 +15,9 @@ from opentelemetry.trace import TracerProvider
 
 from firsttoken import semconv
 from firsttoken._wrap.default import default_runtime
-from firsttoken._wrap.live import LiveStream, Request
+from firsttoken._wrap.live import LiveStream
 from firsttoken._wrap.proxy import AsyncTracedGenerator
+from firsttoken._wrap.request import Request
 from firsttoken.pipeline._source import EnteredFirst, close_streams, is_pending
 from firsttoken.pipeline._threads import ThreadCalls
 
