@@ -15,7 +15,9 @@ openai = pytest.importorskip("openai", reason="needs the OpenAI SDK")
 anthropic = pytest.importorskip("anthropic", reason="needs the Anthropic SDK")
 httpx2 = pytest.importorskip("httpx2", reason="the SDKs are built on it")
 
-ASK = {"model": "asked-model", "messages": [{"role": "user", "content": "hi"}]}
+#: Long enough to be in nothing else by chance, such as a packed timeline.
+QUESTION = "What is the time?"
+ASK = {"model": "asked-model", "messages": [{"role": "user", "content": QUESTION}]}
 ASK_ANTHROPIC = {**ASK, "max_tokens": 64}
 CHAT, RESPONSES, MESSAGES = (
     "chat-usage-after-finish.sse",

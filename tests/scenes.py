@@ -9,8 +9,8 @@ from typing import Any
 
 from firsttoken._record.record import Detail, Ending, StreamRecord
 from firsttoken._think.tally import Tally
-from firsttoken._wrap.live import Request
 from firsttoken._wrap.pending import traced_source
+from firsttoken._wrap.request import Request
 from firsttoken._wrap.runtime import Runtime
 from firsttoken.decoders import Delta, Text
 

@@ -50,6 +50,38 @@ async def on_hypercorn(app: Any, backend: str) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
+async def on_granian(app: Any) -> AsyncIterator[int]:
+    """Serve `app` over HTTP/2 from the same loop; yield the port. Only on asyncio."""
+    from granian.constants import HTTPModes, Interfaces
+    from granian.server.embed import Server
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # It opens its own socket: this one only finds a port that is free.
+        port: int = listener.getsockname()[1]
+    server = Server(
+        app, "127.0.0.1", port, interface=Interfaces.ASGI, http=HTTPModes.http2, log_enabled=False
+    )
+    serving = asyncio.create_task(server.serve())
+    try:
+        await _listening(port, serving)
+        yield port
+    finally:
+        server.stop()
+        await serving
+
+
+async def _listening(port: int, serving: asyncio.Task[Any]) -> None:
+    with anyio.fail_after(30):
+        while not serving.done():
+            try:
+                async with await anyio.connect_tcp("127.0.0.1", port):
+                    return
+            except OSError:
+                await anyio.sleep(0.01)
+    serving.result()
+
+
+@asynccontextmanager
 async def http1_get(port: int, path: str) -> AsyncIterator[anyio.abc.SocketStream]:
     """Request `path`; yield the connection; leaving the block is leaving as a client."""
     async with await anyio.connect_tcp("127.0.0.1", port) as connection:

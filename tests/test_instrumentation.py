@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -193,6 +195,39 @@ def test_opentelemetry_instrument_can_load_it(server: ReplayServer, traces: Trac
     assert len(traces.spans()) == 1
     instrumentor.uninstrument()
     assert not instrumentor.is_instrumented_by_opentelemetry
+
+
+#: A program that knows nothing of us, but sets up its tracing.
+PROGRAM = """
+import httpx2, sys
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+provider = TracerProvider()
+line = lambda span: f"{span.instrumentation_scope.name}: {span.name}\\n"
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=line)))
+trace.set_tracer_provider(provider)
+httpx2.post(sys.argv[1], json={"model": "gpt-x", "stream": True, "messages": []})
+"""
+
+
+def test_a_program_under_opentelemetry_instrument_is_traced(server: ReplayServer) -> None:
+    command = Path(sys.executable).with_name("opentelemetry-instrument")
+    if not command.exists():
+        pytest.skip("needs opentelemetry-instrument")
+    environment = {**os.environ, "FIRSTTOKEN_HOSTS": "127.0.0.1"}
+    others = [point.name for point in entry_points(group="opentelemetry_instrumentor")]
+    disabled = ",".join(name for name in others if name != "firsttoken")
+    environment["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = disabled
+    ran = subprocess.run(
+        [str(command), sys.executable, "-c", PROGRAM, url(server)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["firsttoken: chat gpt-x"]
 
 
 # --- FastAPI ---------------------------------------------------------------------------------------

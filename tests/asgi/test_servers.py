@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from firsttoken.asgi import StreamTraceMiddleware
 from tests.asgi.apps import outcomes, server_and_stream
 from tests.conftest import BACKENDS, Traces
-from tests.serving import http1_get, http2_get_and_reset, on_hypercorn, on_uvicorn, until
+from tests.serving import http1_get, http2_get_and_reset, on_granian, on_hypercorn, on_uvicorn, until
 
 pytestmark = pytest.mark.anyio
 
@@ -154,6 +154,20 @@ async def test_client_resets_its_stream_over_http2(
     with anyio.fail_after(30):
         async with (
             on_hypercorn(application(route, ours_alone, upstream, traces), anyio_backend_name) as port,
+            http2_get_and_reset(port, "/chat", b"word 2"),
+        ):
+            await upstream.closed.wait()
+    check_cancelled(traces)
+
+
+@ON_ASYNCIO
+@pytest.mark.parametrize("route", ROUTES[:3])
+async def test_client_resets_its_stream_over_http2_on_granian(route: Any, traces: Traces) -> None:
+    pytest.importorskip("granian", reason="not installed")
+    upstream = Upstream()
+    with anyio.fail_after(60):
+        async with (
+            on_granian(application(route, ours_alone, upstream, traces)) as port,
             http2_get_and_reset(port, "/chat", b"word 2"),
         ):
             await upstream.closed.wait()

@@ -1,10 +1,15 @@
 """What StreamTraceMiddleware takes from the throughput of a FastAPI application on uvicorn.
 
-    python tests/bench/bench_asgi.py [--json] [--rounds 40] [--requests 100] [--chunks 500] [--streams 4]
+    python tests/bench/bench_asgi.py [--json] [--clock wall] [--rounds 40] [--requests 100] [--chunks 500]
 
 All variants live in one server process and take turns in each of many short rounds, over keep-alive
-connections; the ratio is the median over the rounds of each round's own ratio. All are per second of CPU
-time of the server's event loop thread: that is what a busy server runs out of.
+connections of a client in another process, which keep the server busy throughout; the ratio is the median
+over the rounds of each round's own ratio. `--clock` says per second of what: `wall`, in which every thread
+that holds the GIL counts; `process`, CPU time of all threads, telling and exporting to the end included;
+`loop`, CPU time of the event loop's thread.
+
+Spans are exported as `firsttoken.configure` would have it, to a collector in a process of its own; "stock"
+is the batch processor and exporter of OpenTelemetry.
 
 `/events` is a route that yields, FastAPI's way to stream. `/bytes` is the least that can be asked of a
 server: a constant from a generator that never waits. No model streams like that; it is shown for the floor.
@@ -26,6 +31,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import Row, parser, report
+from export_sink import sink
 
 DATA = (
     b'{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":'
@@ -40,25 +46,40 @@ VARIANTS = {
     "bare, ours without a provider": "bare",
     "native": None,
     "native, ours": "native",
+    "native, stock": None,
+    "native, stock, ours": "native, stock",
     "bare, ours with its own SERVER span": "bare",
     "contrib": "bare",
 }
+CLOCKS = ("wall", "process", "loop")
 BOUND = ("bare, ours without a provider", "native, ours")
 
 
 # --- the server's side -----------------------------------------------------------------------------
 
 
-def application(variant: str, chunks: int) -> Any:
+def tracer_providers(collector: str) -> tuple[Any, Any]:
+    """Return a provider that exports as we do, and one that exports as OpenTelemetry does."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    from firsttoken.export import StreamSpanProcessor
+
+    ours, stock = TracerProvider(), TracerProvider()
+    ours.add_span_processor(StreamSpanProcessor(collector))
+    stock.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(collector)))
+    return ours, stock
+
+
+def application(variant: str, chunks: int, providers: tuple[Any, Any]) -> Any:
     from fastapi import FastAPI
     from fastapi.responses import StreamingResponse
     from fastapi.sse import EventSourceResponse
-    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
     from firsttoken.asgi import StreamTraceMiddleware
 
-    provider = TracerProvider()
-    provider.add_span_processor(SpanProcessor())
+    provider = providers["stock" in variant]
     telemetry: Any = {"tracing": False, "metrics": False, "logs": False}
     if variant.startswith("native"):
         telemetry = {"tracer_provider": provider, "metrics": False, "logs": False}
@@ -93,23 +114,30 @@ def application(variant: str, chunks: int) -> Any:
     return app
 
 
-def all_applications(variants: Sequence[str], chunks: int) -> Any:
+def all_applications(variants: Sequence[str], chunks: int, collector: str) -> Any:
     """Return one application that serves each variant below a path of its number.
 
     One process for all: two processes of the same program differ by several percent in speed.
     """
     import firsttoken
 
-    applications = {f"/{number}": application(name, chunks) for number, name in enumerate(variants)}
+    providers = tracer_providers(collector)
+    applications = {
+        f"/{number}": application(name, chunks, providers) for number, name in enumerate(variants)
+    }
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] != "/cpu":
+        if scope["path"] != "/clocks":
             number, path = scope["path"][:2], scope["path"][2:]
             await applications[number]({**scope, "path": path, "raw_path": path.encode()}, receive, send)
             return
+        asked_ns = time.monotonic_ns()
         # What one variant left to think about is not to be paid by the next.
         firsttoken.flush(30)
-        body = str(time.thread_time_ns()).encode()
+        for provider in providers:
+            provider.force_flush(30_000)
+        clocks = time.monotonic_ns(), time.process_time_ns(), time.thread_time_ns()
+        body = json.dumps([asked_ns, *clocks]).encode()
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -117,11 +145,11 @@ def all_applications(variants: Sequence[str], chunks: int) -> Any:
     return app
 
 
-def serve(variants: Sequence[str], chunks: int, descriptor: int) -> None:
+def serve(variants: Sequence[str], chunks: int, descriptor: int, collector: str) -> None:
     import uvicorn
 
     listener = socket.socket(fileno=descriptor)
-    app = all_applications(variants, chunks)
+    app = all_applications(variants, chunks, collector)
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", loop="asyncio")
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
@@ -152,25 +180,26 @@ async def repeat(connection: Connection, path: str, times: int) -> None:
         await connection.get(path)
 
 
-async def measure(port: int, path: str, times: int) -> float:
-    """Return how often `path` was served per second of the loop's CPU time."""
+async def measure(port: int, path: str, times: int) -> dict[str, float]:
+    """Return how often `path` was served per second of each clock."""
     connections = [
         Connection(*await asyncio.open_connection("127.0.0.1", port, limit=2**26))
         for _ in range(CONNECTIONS)
     ]
-    begun_ns = int(await connections[0].get("/cpu"))
+    _, *begun_ns = json.loads(await connections[0].get("/clocks"))
     await asyncio.gather(*(repeat(one, path, times // CONNECTIONS) for one in connections))
-    took_ns = int(await connections[0].get("/cpu")) - begun_ns
+    done_ns, _, *later_ns = json.loads(await connections[0].get("/clocks"))
     for one in connections:
         one.close()
-    return times * 1e9 / took_ns
+    took = zip(CLOCKS, [done_ns, *later_ns], begun_ns, strict=True)
+    return {clock: times * 1e9 / (later - before) for clock, later, before in took}
 
 
 async def run_all(
     port: int, variants: Sequence[str], rounds: int, times: dict[str, int]
-) -> dict[tuple[str, str], list[float]]:
+) -> dict[tuple[str, str], list[dict[str, float]]]:
     """Return what was measured in each round, by path and variant."""
-    measured: dict[tuple[str, str], list[float]] = {}
+    measured: dict[tuple[str, str], list[dict[str, float]]] = {}
     for number in range(rounds + 1):
         for path, count in times.items():
             # Each round begins with another one, so that none always runs after the same neighbour.
@@ -185,9 +214,10 @@ async def run_all(
 @contextmanager
 def serving(variants: Sequence[str], chunks: int) -> Iterator[int]:
     """Serve all variants from a process of its own; yield the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener, sink() as collector:
         descriptor = listener.fileno()
         command = [sys.executable, __file__, "--chunks", str(chunks), "--descriptor", str(descriptor)]
+        command += ["--collector", f"{collector}/v1/traces"]
         process = subprocess.Popen([*command, "--serve", *variants], pass_fds=[descriptor])
         try:
             yield listener.getsockname()[1]
@@ -199,15 +229,17 @@ def serving(variants: Sequence[str], chunks: int) -> Iterator[int]:
 def main() -> int:
     """Run the benchmark; return 1 if a bound is missed."""
     options = parser(__doc__ or "")
+    options.add_argument("--clock", choices=CLOCKS, default="wall")
     options.add_argument("--rounds", type=int, default=40)
     options.add_argument("--requests", type=int, default=100)
     options.add_argument("--chunks", type=int, default=500)
-    options.add_argument("--streams", type=int, default=4)
+    options.add_argument("--streams", type=int, default=8)
     options.add_argument("--serve", nargs="+", help="serve these variants (used by the benchmark itself)")
     options.add_argument("--descriptor", type=int)
+    options.add_argument("--collector")
     arguments = options.parse_args()
     if arguments.serve:
-        serve(arguments.serve, arguments.chunks, arguments.descriptor)
+        serve(arguments.serve, arguments.chunks, arguments.descriptor, arguments.collector)
         return 0
     names = [name for name in VARIANTS if name != "contrib" or _has_contrib()]
     times = {"/plain": arguments.requests, "/events": arguments.streams, "/bytes": arguments.streams}
@@ -220,15 +252,15 @@ def main() -> int:
         ("/bytes", "chunk", arguments.chunks, None),
     ):
         for name in names:
-            runs, peer = measured[path, name], VARIANTS[name]
+            runs, peer = [run[arguments.clock] for run in measured[path, name]], VARIANTS[name]
             speed = f"{median(runs) * per:,.0f} {unit}/s"
             ratio = None
             if peer is not None:
                 pairs = zip(runs, measured[path, peer], strict=True)
-                ratio = median(mine / theirs for mine, theirs in pairs)
+                ratio = median(mine / theirs[arguments.clock] for mine, theirs in pairs)
             bound = at_least if name in BOUND else None
             rows.append(Row(f"{path}: {name}", speed, ratio, bound, at_least=True))
-    return report("throughput per second of the event loop's CPU time", rows, as_json=arguments.json)
+    return report(f"throughput per second ({arguments.clock})", rows, as_json=arguments.json)
 
 
 def _has_contrib() -> bool:

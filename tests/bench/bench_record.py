@@ -25,8 +25,8 @@ from _report import Row, parser, report
 
 import firsttoken
 from firsttoken._settings import Settings
-from firsttoken._wrap.live import Request
 from firsttoken._wrap.pending import traced_source
+from firsttoken._wrap.request import Request
 from firsttoken._wrap.runtime import Runtime
 
 Make = Callable[[AsyncIterator[Any]], Any]

@@ -316,7 +316,7 @@ def test_a_fault_of_ours_does_not_touch_the_request(
     def broken(*_: Any) -> Any:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(_calls, "facts_of", broken)
+    monkeypatch.setattr(_calls, "request_facts", broken)
     before = fault_counts().get("look at a request", 0)
     with open_sync(library, traces) as client:
         assert client.post(url(server), json=BODY).content == recorded(CHAT)

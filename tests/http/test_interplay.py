@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from opentelemetry import context as otel_context
@@ -22,7 +18,6 @@ from tests.replay_sdks import (
     HOSTS,
     MESSAGES,
     anthropic_client,
-    async_anthropic_client,
     async_openai_client,
     check_chat,
     check_messages,
@@ -130,7 +125,7 @@ async def test_a_stream_dropped_by_its_reader_is_told(server: ReplayServer, trac
     assert traces.span().attributes["firsttoken.outcome"] == "abandoned"
 
 
-# --- others on the same client ---------------------------------------------------------------------
+# --- others on the same client; each by name in test_others ----------------------------------------
 
 
 async def consume(server: ReplayServer, traces: Traces, edge: str) -> None:
@@ -167,7 +162,14 @@ async def test_the_conventions_own_mark_is_honoured(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("key", ["suppress_instrumentation", "suppress_language_model_instrumentation"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "suppress_instrumentation",
+        "suppress_language_model_instrumentation",
+        pytest.param(otel_context._SUPPRESS_INSTRUMENTATION_KEY, id="the key of this process"),
+    ],
+)
 async def test_a_suppressed_call_is_not_told(key: str, server: ReplayServer, traces: Traces) -> None:
     serve(server, CHAT)
     token = otel_context.attach(otel_context.set_value(key, True))
@@ -180,45 +182,35 @@ async def test_a_suppressed_call_is_not_told(key: str, server: ReplayServer, tra
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("edge", ["transport", "instrument"])
-async def test_openinference_tells_the_call_alone(edge: str, server: ReplayServer, traces: Traces) -> None:
-    theirs = pytest.importorskip("openinference.instrumentation.openai", reason="needs OpenInference")
+async def test_opentelemetrys_own_suppression_is_honoured(
+    edge: str, server: ReplayServer, traces: Traces
+) -> None:
+    utils = pytest.importorskip("opentelemetry.instrumentation.utils", reason="needs instrumentations")
     serve(server, CHAT)
-    theirs.OpenAIInstrumentor().instrument(tracer_provider=traces.provider)
-    try:
+    with utils.suppress_instrumentation():
         await consume(server, traces, edge)
-    finally:
-        theirs.OpenAIInstrumentor().uninstrument()
-    assert scopes(traces) == ["openinference.instrumentation.openai"]
+    assert traces.spans() == ()
 
 
-#: In a process of its own: what it patches, it does not wholly unpatch, and its import warns.
-OPENLLMETRY = """
-import anyio, sys
-from opentelemetry.instrumentation.openai import OpenAIInstrumentor
-from tests.conftest import Traces
-from tests.replay_server import ReplayServer
-from tests.http.test_interplay import CHAT, consume, scopes, serve
+@pytest.mark.anyio
+async def test_while_a_stream_is_traced_only_instrumentations_of_sdks_are_suppressed(
+    traces: Traces,
+) -> None:
+    utils = pytest.importorskip("opentelemetry.instrumentation.utils", reason="needs instrumentations")
+    seen = []
 
-traces = Traces()
-OpenAIInstrumentor().instrument(tracer_provider=traces.provider, skip_dep_check=True)
-with ReplayServer().serving() as server:
-    serve(server, CHAT)
-    anyio.run(consume, server, traces, sys.argv[1])
-print(*scopes(traces))
-"""
+    async def source() -> AsyncIterator[str]:
+        asked = {"get_value": otel_context.get_value, "key": otel_context._SUPPRESS_INSTRUMENTATION_KEY}
+        for module in ("openinference.instrumentation.openai._request", "my.sdk"):
+            scope = {"__name__": module, **asked}
+            exec("def is_silent(): return bool(get_value(key))", scope)
+            seen.append(scope["is_silent"]())
+        seen.append(utils.is_instrumentation_enabled())
+        yield "a"
 
-
-@pytest.mark.parametrize("edge", ["transport", "instrument", "trace_stream"])
-def test_openllmetry_or_we_tell_the_call(edge: str) -> None:
-    try:
-        version("opentelemetry-instrumentation-openai")
-    except PackageNotFoundError:
-        pytest.skip("needs OpenLLMetry")
-    root = Path(__file__).parents[2]
-    ran = [sys.executable, "-c", OPENLLMETRY, edge]
-    told = subprocess.run(ran, cwd=root, capture_output=True, text=True, check=True).stdout.split()
-    ours = edge == "trace_stream"
-    assert told == ["firsttoken" if ours else "opentelemetry.instrumentation.openai.v1"]
+    async for _ in wrap(source(), traces):
+        pass
+    assert seen == [True, False, True]
 
 
 @pytest.mark.anyio
@@ -237,23 +229,3 @@ async def test_the_http_span_of_the_contrib_instrumentation_is_in_the_same_trace
     assert ours.instrumentation_scope.name == "firsttoken"
     assert ours.context.trace_id == http.context.trace_id
     check_chat(ours)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("edge", ["transport", "instrument"])
-async def test_the_spans_of_the_anthropic_sdk_itself_are_not_doubled(
-    edge: str, server: ReplayServer, traces: Traces
-) -> None:
-    serve(server, MESSAGES)
-    if edge == "instrument":
-        instrument(hosts=HOSTS, tracer_provider=traces.provider)
-    options = {"open_telemetry": {"tracer_provider": traces.provider}}
-    try:
-        async with async_anthropic_client(
-            server, traces if edge == "transport" else None, **options
-        ) as client:
-            async for _ in await client.messages.create(**ASK_ANTHROPIC, stream=True):
-                pass
-    finally:
-        uninstrument()
-    assert scopes(traces) == ["com.anthropic.sdk.python"]

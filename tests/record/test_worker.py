@@ -137,6 +137,20 @@ def test_a_step_that_raises_is_counted_and_the_next_one_runs(error: type[BaseExc
     assert worker.stop(10)
 
 
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_fault_on_waking_is_counted_and_the_step_runs(error: type[BaseException], steps: Steps) -> None:
+    def woken() -> None:
+        raise error
+
+    kind = f"wake test-waking-{error.__name__}"
+    worker = Worker(kind.removeprefix("wake "), steps, woken=woken)
+    worker.put("item")
+    assert worker.flush(10)
+    assert steps.seen == ["item"]
+    assert fault_counts()[kind] >= 1
+    assert worker.stop(10)
+
+
 def test_it_is_called_again_after_the_time_it_asked_for() -> None:
     again = threading.Event()
     calls: list[int] = []

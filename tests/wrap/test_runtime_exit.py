@@ -92,12 +92,11 @@ def test_a_shutdown_before_the_exit_makes_it_no_longer() -> None:
         traced_by(BatchSpanProcessor)
         exhausted("ended")
         assert firsttoken.shutdown(10)
+        from firsttoken._wrap import process
+        process.EXIT_TIMEOUT_S = 120
         began = time.perf_counter()
-        import atexit
-        atexit.register(lambda: None)
-        from firsttoken._wrap.process import leave
-        leave()
-        assert time.perf_counter() - began < 1.5
+        process.leave()
+        assert time.perf_counter() - began < 60
     """
     assert told(program) == {"ended completed": 1}
 
@@ -118,14 +117,14 @@ def test_a_collector_that_hangs_does_not_hold_up_the_exit_of_our_own() -> None:
         import time
         class Hanging(SpanExporter):
             def export(self, spans):
-                time.sleep(4)
+                time.sleep(120)
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(Hanging()))
         trace.set_tracer_provider(provider)
         exhausted("ended")
         began = time.perf_counter()
         assert not firsttoken.shutdown(0.2)
-        assert time.perf_counter() - began < 3
+        assert time.perf_counter() - began < 60
         os._exit(0)
     """
     assert told(program) == {}

@@ -17,22 +17,21 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from firsttoken import semconv
 from firsttoken._clock import monotonic_ns
 from firsttoken._guard import guarded
-from firsttoken._http.facts import facts_of
+from firsttoken._http.facts import request_facts
 from firsttoken._http.hosts import HostPatterns, Hosts, HostTable, operation_of
 from firsttoken._http.wire import AsyncBody, Body, SyncBody, is_streaming, record_response
-from firsttoken._tell.context import is_told_above, owner_of
+from firsttoken._tell.context import is_suppressed, is_told_above, owner_of
 from firsttoken._wrap.default import default_runtime
-from firsttoken._wrap.live import LiveStream, Request
+from firsttoken._wrap.live import LiveStream
+from firsttoken._wrap.others import is_told_on_the_stack
+from firsttoken._wrap.request import Request
 from firsttoken._wrap.runtime import Runtime
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
-_PORTS: Final = {"http": 80, "https": 443}
-#: In which the SDKs made by Stainless (OpenAI, Anthropic, Groq, ...) say how often they tried before.
-_RETRY_HEADER: Final = "x-stainless-retry-count"
-#: What others set in the context of a call they tell themselves, or nobody should.
-_SUPPRESSED_BY: Final = ("suppress_instrumentation", "suppress_language_model_instrumentation")
 #: Spans of these others are of the call itself: OpenInference's kind; all else has the conventions' names.
 _LLM_SPAN_KIND: Final = "openinference.span.kind"
+#: SDKs that trace themselves, and call their spans of the call internal ones.
+_SDK_SCOPES: Final = frozenset({"mistralai_sdk_tracer"})
 
 
 class CallTracing:
@@ -84,10 +83,15 @@ class CallTracing:
             # A task that was begun while the owner's source was pulled may outlive the owner.
             if not owner.is_over:
                 if operation is not None:
-                    owner.learn(_facts(request, path, provider))
+                    owner.learn(request_facts(request, provider))
                     self.propagate(request, otel_context.get_current())
                 return None
-        elif is_told_above() or _is_suppressed() or _is_model_call(trace.get_current_span()):
+        elif (
+            is_told_above()
+            or is_suppressed()
+            or _is_model_call(trace.get_current_span())
+            or is_told_on_the_stack()
+        ):
             return None
         runtime = default_runtime()
         return Call(self, runtime, request, self.describe(request, path, operation, provider))
@@ -98,7 +102,7 @@ class CallTracing:
         """Return what a request asks for; None if it is not known to ask a model."""
         if operation is None:
             return None
-        facts = _facts(request, path, None)
+        facts = request_facts(request)
         facts.setdefault(semconv.REQUEST_STREAM, path.startswith("/api/"))
         return Request(
             operation=operation,
@@ -157,12 +161,8 @@ class Call:
         with guarded("propagate a trace"):
             span = self._runtime.start_span(live)
             self._tracing.propagate(self._request, trace.set_span_in_context(span, live.request.parent))
-        try:
-            with record.in_context():
-                yield
-        except BaseException as error:
-            record.end(error)
-            raise
+        with record.opening():
+            yield
         record.ready()
 
     def _answered(self, response: Any, body: Body) -> None:
@@ -185,34 +185,6 @@ class Call:
         return live
 
 
-def _facts(request: Any, path: str, provider: str | None) -> dict[str, Any]:
-    """Return what a request says of itself; never a header's value but the number of tries before."""
-    url = request.url
-    facts = facts_of(path, _body_at_hand(request))
-    facts[semconv.SERVER_ADDRESS] = url.host
-    facts[semconv.SERVER_PORT] = url.port or _PORTS.get(url.scheme, 443)
-    if provider is not None:
-        facts[semconv.PROVIDER_NAME] = provider
-    tried = request.headers.get(_RETRY_HEADER, "")
-    if tried.isdecimal() and len(tried) < 4 and int(tried) > 0:
-        facts[semconv.HTTP_RESEND_COUNT] = int(tried)
-    return facts
-
-
-def _body_at_hand(request: Any) -> bytes | None:
-    """Return the body of a request unless it is sent piecemeal."""
-    try:
-        content: bytes = request.content
-    except Exception:  # httpx and httpx2 have an error each for a body that was not read
-        return None
-    return content
-
-
-def _is_suppressed() -> bool:
-    """Whether spans of calls to models are not wanted in the current context."""
-    return any(otel_context.get_value(key) for key in _SUPPRESSED_BY)
-
-
 def _is_model_call(span: trace.Span) -> bool:
     """Whether `span` tells the call already, by an instrumentation that leaves no mark in the context."""
     attributes = getattr(span, "attributes", None)
@@ -220,5 +192,6 @@ def _is_model_call(span: trace.Span) -> bool:
         return False
     operation = attributes.get(semconv.OPERATION_NAME)
     if operation in semconv.INFERENCE_OPERATIONS:
-        return bool(getattr(span, "kind", None) is trace.SpanKind.CLIENT)
+        scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
+        return bool(getattr(span, "kind", None) is trace.SpanKind.CLIENT or scope in _SDK_SCOPES)
     return bool(attributes.get(_LLM_SPAN_KIND) == "LLM")

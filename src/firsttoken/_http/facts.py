@@ -8,7 +8,8 @@ Source: https://github.com/open-telemetry/semantic-conventions-genai (gen_ai.req
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,9 @@ from firsttoken._http.hosts import asks_for_stream, model_in
 #: Longer bodies (images, documents) are not looked into: this much costs about half a millisecond.
 MAX_BODY_BYTES: Final = 1024 * 1024
 
+_PORTS: Final = {"http": 80, "https": 443}
+#: In which the SDKs made by Stainless (OpenAI, Anthropic, Groq, ...) say how often they tried before.
+_RETRY_HEADER: Final = "x-stainless-retry-count"
 _MAX_STOPS: Final = 16
 _MAX_TEXT: Final = 256
 
@@ -35,6 +39,7 @@ class _Body(msgspec.Struct, gc=False):
     k: Any = None
     n: Any = None
     seed: Any = None
+    random_seed: Any = None
     stop: Any = None
     stop_sequences: Any = None
     max_tokens: Any = None
@@ -45,6 +50,7 @@ class _Body(msgspec.Struct, gc=False):
     max_new_tokens: Any = None
     frequency_penalty: Any = None
     presence_penalty: Any = None
+    candidate_count: Any = None
     # Google and Amazon
     maxTokens: Any = None
     maxOutputTokens: Any = None
@@ -101,7 +107,7 @@ _FACTS: Final[tuple[tuple[str, Callable[[Any], Any], tuple[str, ...]], ...]] = (
             "num_predict", "max_new_tokens", "maxTokens", "maxOutputTokens",
         ),
     ),
-    (semconv.REQUEST_SEED, _count, ("seed",)),
+    (semconv.REQUEST_SEED, _count, ("seed", "random_seed")),
     (semconv.REQUEST_STOP_SEQUENCES, _texts, ("stop", "stop_sequences", "stopSequences")),
     (semconv.REQUEST_FREQUENCY_PENALTY, _number, ("frequency_penalty", "frequencyPenalty")),
     (semconv.REQUEST_PRESENCE_PENALTY, _number, ("presence_penalty", "presencePenalty")),
@@ -131,6 +137,48 @@ def facts_of(path: str, body: bytes | None) -> dict[str, Any]:
     return facts
 
 
+def facts_in(*levels: Any) -> dict[str, Any]:
+    """Return the `gen_ai.request.*` attributes of a call's arguments.
+
+    levels: mappings, or objects with attributes; what the first says stands.
+    """
+    facts: dict[str, Any] = {}
+    for level in levels:
+        read = level.get if isinstance(level, Mapping) else partial(_attribute, level)
+        _take(facts, _Body(**{field: read(field) for field in _Body.__struct_fields__}))
+    return facts
+
+
+def request_facts(request: Any, provider: str | None = None) -> dict[str, Any]:
+    """Return what a request says of itself; never a header's value but the number of tries before.
+
+    request: an httpx or httpx2 one.
+    """
+    url = request.url
+    facts = facts_of(url.path, _body_at_hand(request))
+    facts[semconv.SERVER_ADDRESS] = url.host
+    facts[semconv.SERVER_PORT] = url.port or _PORTS.get(url.scheme, 443)
+    if provider is not None:
+        facts[semconv.PROVIDER_NAME] = provider
+    tried = request.headers.get(_RETRY_HEADER, "")
+    if tried.isdecimal() and len(tried) < 4 and int(tried) > 0:
+        facts[semconv.HTTP_RESEND_COUNT] = int(tried)
+    return facts
+
+
+def _attribute(level: Any, field: str) -> Any:
+    return getattr(level, field, None)
+
+
+def _body_at_hand(request: Any) -> bytes | None:
+    """Return the body of a request unless it is sent piecemeal."""
+    try:
+        content: bytes = request.content
+    except Exception:  # httpx and httpx2 have an error each for a body that was not read
+        return None
+    return content
+
+
 def _read(body: bytes | None) -> _Nested | None:
     if not body or len(body) > MAX_BODY_BYTES:
         return None
@@ -148,7 +196,7 @@ def _take(facts: dict[str, Any], level: _Body) -> None:
                 if value is not None:
                     facts[attribute] = value
                     break
-    choices = _count(level.n) or _count(level.candidateCount)
+    choices = _count(level.n) or _count(level.candidateCount) or _count(level.candidate_count)
     if choices is not None and choices > 1:
         # Source: gen_ai.request.choice.count is told if it is not 1.
         facts.setdefault(semconv.REQUEST_CHOICE_COUNT, choices)

@@ -17,22 +17,10 @@ from firsttoken._record.record import Detail, Ending, StreamRecord
 from firsttoken._wrap.live import LiveStream
 from firsttoken._wrap.proxy import AsyncTracedStream, StartSpan, SyncTracedStream
 from firsttoken.decoders import Decoder
+from firsttoken.decoders.framing import STREAMING_TYPES, media_type_of
 
 #: Where a response says which of our streams tells it: `response.extensions[MARK]`.
 MARK: Final = "firsttoken"
-
-_STREAMING_TYPES: Final = frozenset(
-    {
-        "text/event-stream",
-        "application/vnd.amazon.eventstream",
-        "application/x-ndjson",
-        "application/ndjson",
-        "application/jsonl",
-        "application/x-jsonlines",
-        "application/jsonlines",
-        "application/stream+json",
-    }
-)
 
 
 class AsyncBody(AsyncTracedStream):
@@ -83,7 +71,7 @@ def record_response(response: Any, url: Any, live: LiveStream, start_span: Start
 
 def is_streaming(response: Any) -> bool:
     """Whether the content type of a response is one that is sent piece by piece."""
-    return _media_type(response) in _STREAMING_TYPES
+    return media_type_of(response.headers.get("content-type")) in STREAMING_TYPES
 
 
 def stream_telling(source: Any) -> LiveStream | None:
@@ -129,8 +117,3 @@ def _refused(record: StreamRecord, status: str) -> None:
         record.ended_ns = monotonic_ns()
         record.error_type = status
         record.ending = Ending.RAISED
-
-
-def _media_type(response: Any) -> str:
-    content_type: str = response.headers.get("content-type") or ""
-    return content_type.partition(";")[0].strip().lower()

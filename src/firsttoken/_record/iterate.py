@@ -121,7 +121,10 @@ def _keeping_return(source: Any, returned: list[Any]) -> Generator[Any, None, No
 
 async def _close_async(iterator: Any, error: BaseException) -> None:
     """Close what was iterated; where an error is on its way already, that one wins."""
-    close = getattr(iterator, "aclose", None)
+    try:
+        close = getattr(iterator, "aclose", None)
+    except Exception:  # attributes of other people's objects may do anything
+        return
     if close is None:
         return
     try:

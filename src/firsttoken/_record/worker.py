@@ -17,10 +17,10 @@ from time import sleep
 from typing import Any, Final
 
 from firsttoken._clock import NS_PER_S, monotonic_ns
-from firsttoken._guard import note_fault
+from firsttoken._guard import guarded, note_fault
 
-SLICE_NS: Final = 100_000
-NAP_NS: Final = 200_000
+SLICE_NS: Final = 200_000
+NAP_NS: Final = 400_000
 _AFTER_FAULT_S: Final = 0.1
 
 Step = Callable[[list[Any]], "float | None"]
@@ -42,14 +42,23 @@ class Worker:
     step: called on the thread with the new items, in order; returns after how many seconds it wants to
         be called again without any, or None to rest until the next item.
     capacity: how many items may wait. One more is refused and counted in `dropped`.
+    woken: called whenever the thread wakes, before anything else: it may have waited for the interpreter.
 
     `dropped` counts refused items; `asked` tells the step whether somebody waits for it to return.
 
     A forked child gets an empty inbox and a thread of its own: what was waiting belongs to the parent.
     """
 
-    def __init__(self, name: str, step: Step, *, capacity: int = 65_536) -> None:
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        *,
+        capacity: int = 65_536,
+        woken: Callable[[], object] | None = None,
+    ) -> None:
         self._name = name
+        self._woken = woken
         self._step = step
         self._capacity = capacity
         self._stopped = False
@@ -157,6 +166,9 @@ class Worker:
     def _turn(self, wait_s: float | None) -> float | None:
         """Wait for something to do, do it, and return for how long to wait the next time."""
         items, requests = self._collect(wait_s)
+        if self._woken is not None:
+            with guarded(f"wake {self._name}"):
+                self._woken()
         self._begin_slice()
         self.asked = bool(requests) or self._stopped
         wanted_s: float | None = _AFTER_FAULT_S

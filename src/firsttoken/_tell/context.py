@@ -19,6 +19,25 @@ from firsttoken import semconv
 
 #: Instrumentations of SDKs that know nothing of the conventions' mark (OpenLLMetry) step aside for this.
 SUPPRESS_MODEL_SPANS_KEY: Final = "suppress_language_model_instrumentation"
+#: In which OpenTelemetry's instrumentations are told to be silent: the word, and the key of this process.
+_SUPPRESS_KEYS: Final = tuple(
+    dict.fromkeys(
+        (
+            "suppress_instrumentation",
+            getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
+        )
+    )
+)
+#: Who instruments SDKs, and asks those keys alone; and how many calls deep they ask.
+_SDK_INSTRUMENTATIONS: Final = (
+    "logfire._internal.integrations.llm_providers",
+    "openinference.instrumentation.anthropic",
+    "openinference.instrumentation.google_genai",
+    "openinference.instrumentation.groq",
+    "openinference.instrumentation.mistralai",
+    "openinference.instrumentation.openai",
+)
+_CALLERS: Final = 3
 
 
 def current_context_var() -> ContextVar[Any]:
@@ -44,6 +63,9 @@ def inference_context(span: trace.Span, parent: Context | None, operation: str, 
     if operation not in semconv.INFERENCE_OPERATIONS:
         return context
     context = otel_context.set_value(SUPPRESS_MODEL_SPANS_KEY, True, context)
+    if not is_suppressed(parent):
+        for key in _SUPPRESS_KEYS:
+            context = otel_context.set_value(key, _FOR_MODEL_CALLS, context)
     return otel_context.set_value(semconv.INFERENCE_CONTEXT_KEY, _mark_of(stream), context)
 
 
@@ -56,6 +78,42 @@ def owner_of(context: Context | None = None) -> Any:
     """Return the stream of ours that tells the call made in this context; None if it is not ours."""
     mark = otel_context.get_value(semconv.INFERENCE_CONTEXT_KEY, context)
     return getattr(mark, "firsttoken_stream", None)
+
+
+def is_suppressed(context: Context | None = None) -> bool:
+    """Whether spans of calls to models are not wanted in `context`, by whoever said so."""
+    return any(otel_context.get_value(key, context) for key in (*_SUPPRESS_KEYS, SUPPRESS_MODEL_SPANS_KEY))
+
+
+def is_called_by(modules: tuple[str, ...], depth: int) -> bool:
+    """Return whether code of `modules` is among those who called the caller.
+
+    modules: how their full names begin.
+    depth: how many calls deep to look.
+    """
+    # No local variable of anybody is touched: a frame that shows them keeps a copy.
+    frame = sys._getframe(2)
+    for _ in range(depth):
+        name = frame.f_globals.get("__name__")
+        if isinstance(name, str) and name.startswith(modules):
+            return True
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return False
+
+
+class _ForModelCalls:
+    """Suppression that is true only for instrumentations of SDKs: spans of HTTP and databases stay.
+
+    OpenInference and Logfire know no narrower word than the one that suppresses everything.
+    """
+
+    def __bool__(self) -> bool:
+        return is_called_by(_SDK_INSTRUMENTATIONS, _CALLERS)
+
+
+_FOR_MODEL_CALLS: Final = _ForModelCalls()
 
 
 class _Mark:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final
 
-from opentelemetry.context import Context
 from opentelemetry.trace import Span, TracerProvider
 
 from firsttoken import semconv
@@ -27,57 +26,34 @@ from firsttoken._think.chunk_events import ChunkEvents
 from firsttoken._think.tally import Tally
 from firsttoken._think.timeline import encode_timeline
 from firsttoken._wrap.reader import Reader
-from firsttoken.decoders import DecoderFactory, decoder_for
+from firsttoken._wrap.request import Request
 from firsttoken.summary import Block, StreamSummary, summarize
 
 #: How long a stream may go on after its done event before it is told: usage may follow (Bedrock).
 LINGER_NS: Final = 50_000_000
 #: ... and how long at most, if its event loop stands still meanwhile.
 LONGEST_LINGER_NS: Final = 5_000_000_000
-#: How long an ended stream waits for the news whether its event loop was blocked.
-SETTLE_NS: Final = 250_000_000
+#: How long an ended stream waits for the news whether its event loop was blocked: some ms, but as long as a
+#: block lasts if it ended inside of one.
+SETTLE_NS: Final = 30_000_000_000
 
 Breathe = Callable[[], None]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the caller said about a stream."""
-
-    operation: str = "chat"
-    name: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    attributes: Mapping[str, Any] | None = None
-    decoder: DecoderFactory = decoder_for
-    done: Callable[[Any], bool] | None = None
-    parent: Context | None = None
-    tracer_provider: TracerProvider | None = None
-
-    @property
-    def span_name(self) -> str:
-        """`{operation} {model}`, unless the caller named it."""
-        return self.name or " ".join(filter(None, (self.operation, self.model)))
-
-    @property
-    def start_attributes(self) -> dict[str, Any]:
-        """What is known before the response."""
-        known = {
-            semconv.OPERATION_NAME: self.operation,
-            semconv.PROVIDER_NAME: self.provider,
-            semconv.REQUEST_MODEL: self.model,
-            semconv.REQUEST_STREAM: True,
-            **(self.attributes or {}),
-        }
-        return {key: value for key, value in known.items() if value is not None}
+def _nothing() -> None:
+    return None
 
 
 class LiveStream:
-    """A stream between its record and its telling."""
+    """A stream between its record and its telling.
+
+    breathe: called between pieces of work that a stream above asks for; may give the GIL away.
+    """
 
     __slots__ = (
         "__weakref__",
         "_blocks",
+        "_breathe",
         "_lock",
         "_reader",
         "_settled",
@@ -96,7 +72,9 @@ class LiveStream:
         "tally",
     )
 
-    def __init__(self, request: Request, settings: Settings, record: StreamRecord) -> None:
+    def __init__(
+        self, request: Request, settings: Settings, record: StreamRecord, breathe: Breathe = _nothing
+    ) -> None:
         self.request = request
         self.record = record
         self.span: Span | None = None
@@ -121,6 +99,7 @@ class LiveStream:
         self._blocks: Callable[[int, int], list[Block]] = _none
         self._reader = Reader(record, self.tally, request.decoder, request.done)
         self._lock = threading.Lock()
+        self._breathe = breathe
         self.settings = settings
 
     def watch_loop(
@@ -141,8 +120,16 @@ class LiveStream:
 
     def learn(self, attributes: Mapping[str, Any]) -> None:
         """Note request facts that a layer below can see; what the caller said itself stands."""
-        said = self.request.start_attributes
+        request = self.request
+        attributes = request.learnable(attributes)
+        said = request.start_attributes
         self.learned.update((key, value) for key, value in attributes.items() if key not in said)
+        model = request.model or attributes.get(semconv.REQUEST_MODEL)
+        provider = request.provider or attributes.get(semconv.PROVIDER_NAME)
+        if (model, provider) != (request.model, request.provider):
+            self.request = replace(request, model=model, provider=provider)
+            if self.span is not None:
+                self.span.update_name(self.request.span_name)
 
     def sweep(self, breathe: Breathe, *, hurry: bool = False) -> bool:
         """Take in what was recorded since the last sweep; return whether the stream can be told.
@@ -179,6 +166,14 @@ class LiveStream:
         return None if self.finished is None else self.finished.summary
 
     @property
+    def edges(self) -> tuple[bytes, bytes] | None:
+        """What a chunk begins and ends with, with a text between that `is_plain`, that need not be kept.
+
+        It is text like the chunk before it, and `ALIKE` may stand for it among the marks. None if unknown.
+        """
+        return self._reader.edges
+
+    @property
     def is_over(self) -> bool:
         """Whether no further mark will come."""
         return self.record.ending is not None
@@ -192,7 +187,7 @@ class LiveStream:
         """Return what it and those below it did between two monotonic times (ns), for the stream above."""
         # Locks are taken from above to below, in the order the streams began: never in a circle.
         with self._lock:
-            self._take_in(_nothing, ended=self.is_over)
+            self._take_in(self._breathe, ended=self.is_over)
             return self._layer(begin_ns, end_ns)
 
     # --- under the lock ----------------------------------------------------------------------------
@@ -244,6 +239,9 @@ class LiveStream:
             layer_in=self._layer,
             blocks=self._blocks(record.issued_ns, tally.ended_ns),
         )
+        name = request.name_after(summary.response_model)
+        if name is not None and self.span is not None:
+            self.span.update_name(name)
         breathe()
         timeline = encode_timeline(tally.arrivals, record.issued_ns, breathe)
         return Finished(summary, self._chunk_events(breathe), timeline, self._messages())
@@ -282,7 +280,3 @@ def _always(_: int) -> bool:
 
 def _none(_: int, __: int) -> list[Block]:
     return []
-
-
-def _nothing() -> None:
-    return None

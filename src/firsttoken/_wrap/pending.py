@@ -11,7 +11,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import contextmanager
 from typing import Any
 
+from firsttoken._guard import guarded
 from firsttoken._record.iterate import record_async, record_sync
+from firsttoken._wrap.asked import asked_of
 from firsttoken._wrap.live import LiveStream
 from firsttoken._wrap.proxy import (
     AsyncTracedGenerator,
@@ -32,6 +34,8 @@ class PendingStream(TracedStream):
 
     def _self_traced(self, source: Any) -> Any:
         """Return the proxy for what this one opened: same record, same span."""
+        with guarded("learn from a response"):
+            self._self_live.learn(asked_of(source))
         try:
             return traced_source(source, self._self_live, self._self_start_span)
         except TypeError:
@@ -44,7 +48,7 @@ class PendingStream(TracedStream):
     @contextmanager
     def _self_opening(self) -> Iterator[None]:
         """Count the block as part of the request, its time included: before it there was no response."""
-        with super()._self_opening():
+        with self._self_live.record.opening():
             yield
         self._self_live.record.ready()
 
@@ -118,7 +122,7 @@ class AwaitableStream(AsyncTracedStream):
         return self._self_awaited().__await__()
 
     async def _self_awaited(self) -> Any:
-        with self._self_opening():
+        with self._self_live.record.opening():
             source = await self.__wrapped__
         return (
             self
@@ -140,15 +144,15 @@ async def open_async(source: Any) -> AsyncGenerator[Any, None]:
     """Await or enter `source` at the first pull, then yield what it holds; close what was iterated."""
     if inspect.isawaitable(source):
         source = await source
-    if hasattr(source, "__aiter__"):
+    if _has(source, "__aiter__"):
         iterator = aiter(source)
         try:
             async for chunk in iterator:
                 yield chunk
         finally:
-            if hasattr(iterator, "aclose"):
+            if _has(iterator, "aclose"):
                 await iterator.aclose()
-    elif hasattr(source, "__aenter__"):
+    elif _has(source, "__aenter__"):
         async with source as entered:
             async for chunk in open_async(entered):
                 yield chunk
@@ -159,7 +163,7 @@ async def open_async(source: Any) -> AsyncGenerator[Any, None]:
 
 def open_sync(source: Any) -> Generator[Any, None, None]:
     """Enter `source` at the first pull, if it is to be entered, then yield what it holds."""
-    if hasattr(source, "__iter__"):
+    if _has(source, "__iter__"):
         yield from source
         return
     with source as entered:
@@ -184,18 +188,21 @@ def _is_iterable(source: Any) -> bool:
     # A pydantic object iterates its fields: an SDK's answer to a call that asked for no stream.
     is_answer = hasattr(type(source), "model_fields")
     return (
-        hasattr(source, "__iter__")
+        _has(source, "__iter__")
         and not is_answer
         and not isinstance(source, str | bytes | bytearray | dict)
     )
 
 
 def _has(source: Any, *methods: str) -> bool:
-    return all(hasattr(source, method) for method in methods)
+    try:
+        return all(hasattr(source, method) for method in methods)
+    except Exception:  # attributes of other people's objects may do anything
+        return False
 
 
 def _is_entered(source: Any) -> bool:
-    return hasattr(source, "__aenter__") or hasattr(source, "__enter__")
+    return _has(source, "__aenter__") or _has(source, "__enter__")
 
 
 _PROXIES: tuple[tuple[Callable[[Any], bool], Callable[[Any, LiveStream, StartSpan], TracedStream]], ...] = (

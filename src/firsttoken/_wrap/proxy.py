@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import format_span_id, format_trace_id
@@ -73,18 +72,6 @@ class TracedStream(BaseObjectProxy):
     def __repr__(self) -> str:
         return f"<traced {self.__wrapped__!r}>"
 
-    @contextmanager
-    def _self_opening(self) -> Iterator[None]:
-        """Count the block as part of the request: its failure, and the spans it makes."""
-        record = self._self_live.record
-        record.begin()
-        try:
-            with record.in_context():
-                yield
-        except BaseException as error:
-            record.end(error)
-            raise
-
 
 class AsyncTracedStream(TracedStream):
     """An async iterable of any class. Breaking off and iterating again goes on where it was."""
@@ -102,7 +89,7 @@ class AsyncTracedStream(TracedStream):
         return self._self_generator.__anext__()
 
     async def __aenter__(self) -> Any:
-        with self._self_opening():
+        with self._self_live.record.opening():
             entered = await self.__wrapped__.__aenter__()
         if entered is self.__wrapped__:
             return self
@@ -196,7 +183,7 @@ class SyncTracedStream(TracedStream):
         return next(self._self_generator)
 
     def __enter__(self) -> Any:
-        with self._self_opening():
+        with self._self_live.record.opening():
             entered = self.__wrapped__.__enter__()
         if entered is self.__wrapped__:
             return self

@@ -8,7 +8,6 @@ stuck collector holds up neither the decoding nor the memory of live streams.
 from __future__ import annotations
 
 import threading
-import weakref
 from typing import Any, Final
 
 from opentelemetry import metrics, trace
@@ -27,12 +26,14 @@ from firsttoken._tell.feeds import begin_feeding, pulling
 from firsttoken._tell.metrics import StreamMetrics
 from firsttoken._version import __version__
 from firsttoken._wrap import process
-from firsttoken._wrap.live import LiveStream, Request
-from firsttoken.blocking import LoopMonitor
+from firsttoken._wrap.live import LiveStream
+from firsttoken._wrap.providers import Providers
+from firsttoken._wrap.request import Request
+from firsttoken.blocking import LoopMonitor, remember_stalls, watchdog
 
 SWEEP_NS: Final = 100_000_000
 #: An ended stream that waits for news of its event loop is looked at this often.
-SETTLING_S: Final = 0.005
+SETTLING_S: Final = 0.02
 #: How many finished streams may wait for a teller that is stuck in somebody's span processor.
 MAX_UNTOLD: Final = 4096
 
@@ -51,7 +52,7 @@ class Runtime:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._tracers: weakref.WeakKeyDictionary[TracerProvider, Tracer] = weakref.WeakKeyDictionary()
+        self._providers = Providers()
         self._span_lock = threading.RLock()
         self._refused = 0
         self._live: dict[int, LiveStream] = {}
@@ -59,9 +60,8 @@ class Runtime:
         self._sweep_due_ns = 0
         self._closing = False
         self._context_var = current_context_var()
-        self._thinker = Worker("firsttoken-thinker", self._sweep)
+        self._thinker = Worker("firsttoken-thinker", self._sweep, woken=watchdog.glance)
         self._teller = Worker("firsttoken-teller", self._tell_all, capacity=MAX_UNTOLD)
-        self._monitor: LoopMonitor | None = None
         self.configure(settings or Settings(), tracer_provider, meter_provider)
         process.register(self)
 
@@ -77,10 +77,10 @@ class Runtime:
         self._meter_provider = meter_provider
         self._metrics: tuple[MeterProvider, StreamMetrics] | None = None
         # Live streams still ask the monitor they began with; it rests once the last of them is told.
-        threshold_s = settings.block_threshold_s
-        self._monitor = (
-            None if threshold_s is None else LoopMonitor(threshold_s, user_paths=settings.user_paths)
-        )
+        self._monitor: LoopMonitor | None = None
+        if (threshold_s := settings.block_threshold_s) is not None:
+            paths = settings.user_paths
+            self._monitor = LoopMonitor(threshold_s, user_paths=paths, meter_provider=meter_provider)
 
     # --- on the user's thread ----------------------------------------------------------------------
 
@@ -90,8 +90,13 @@ class Runtime:
         issued_ns: when its request was issued, on the monotonic clock; now, if not given.
         """
         record = StreamRecord(lambda _: self._begin(live), self._context_var, issued_ns)
-        live = LiveStream(request, self.settings, record)
+        live = LiveStream(request, self.settings, record, self._breathe)
         return live
+
+    def _breathe(self) -> None:
+        # Whoever asks for a summary early is not ours to put to sleep.
+        if self._thinker.is_current:
+            self._thinker.breathe()
 
     def start_span(self, live: LiveStream) -> Span:
         """Return the stream's span; it starts at its first pull, or when somebody asks for its ids."""
@@ -154,12 +159,7 @@ class Runtime:
 
     def tracer(self, provider: TracerProvider) -> Tracer:
         """Return our tracer of `provider`, which is flushed with the others from now on."""
-        tracer = self._tracers.get(provider)
-        if tracer is None:
-            tracer = provider.get_tracer(semconv.INSTRUMENTATION_NAME, __version__)
-            self._tracers[provider] = tracer
-            process.leave_before_providers()
-        return tracer
+        return self._providers.tracer(provider)
 
     @property
     def tracer_provider(self) -> TracerProvider | None:
@@ -179,29 +179,7 @@ class Runtime:
         """
         deadline_ns = monotonic_ns() + int(timeout_s * NS_PER_S)
         done = self._thinker.flush(timeout_s) and self._teller.flush(remaining_s(deadline_ns))
-        return self._flush_providers(deadline_ns) and done
-
-    def _flush_providers(self, deadline_ns: int) -> bool:
-        """Flush the tracer providers in use, on a thread of its own: a stock one ignores its timeout."""
-        providers = [provider for provider in list(self._tracers) if hasattr(provider, "force_flush")]
-        results: list[bool] = []
-
-        def flush_each() -> None:
-            for provider in providers:
-                with guarded("flush a tracer provider"):
-                    results.append(bool(provider.force_flush(int(remaining_s(deadline_ns) * 1000))))
-
-        if not providers:
-            return True
-        flushing = threading.Thread(target=flush_each, name="firsttoken-flush", daemon=True)
-        try:
-            flushing.start()
-        except RuntimeError:
-            # At the interpreter's exit; a provider flushes itself there as well.
-            flush_each()
-        else:
-            flushing.join(remaining_s(deadline_ns))
-        return results.count(True) == len(providers)
+        return self._providers.flush(deadline_ns) and done
 
     def shutdown(self, timeout_s: float) -> bool:
         """Tell every stream, live ones as interrupted, flush, and end the threads.
@@ -284,9 +262,11 @@ class Runtime:
             return
         export = carrier_for(live.provider)
         with guarded("put a stream on its span"):
+            finished = live.request.told(finished, packed=export.all)
             span.set_attributes(live.learned)
             errors = live.settings.error_outcomes
             told = tell(span, finished, packed=export.all, error_outcomes=errors, breathe=breathe)
+            remember_stalls(live.request.span_name, span, finished.summary.stalls)
         # Whatever went wrong before: a span that is not ended is a stream that never was.
         with guarded("end a span"), export.carrying(span, finished.chunk_events):
             span.end(end_time=finished.summary.ended_ns)

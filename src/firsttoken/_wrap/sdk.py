@@ -8,12 +8,15 @@ No SDK is imported or known by name; two habits they share are:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firsttoken._guard import guarded
 from firsttoken._http import wire as _wire
-from firsttoken._wrap.live import LiveStream, Request
+from firsttoken._wrap.aside import AsideRequest, aside
+from firsttoken._wrap.live import LiveStream
 from firsttoken._wrap.proxy import StartSpan, TracedStream
+from firsttoken._wrap.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -65,18 +68,40 @@ def told_stream(source: Any, request: Request, start_span: StartSpan) -> Any:
     live = _wire.stream_telling(source)
     if live is None:
         return None
-    with guarded("take over a transport's stream"):
-        live.learned.update(request.start_attributes)
-        if request.name is not None or request.model is not None:
-            start_span(live).update_name(request.span_name)
+    _say_more(live, request, start_span)
     told = ToldAsyncStream if hasattr(source, "__aiter__") else ToldStream
     return told(source, live, start_span)
 
 
+def again(source: TracedStream, request: Request) -> Any:
+    """Return a stream that is traced already as it is; its span learns what the caller says this time."""
+    _say_more(source._self_live, request, source._self_start_span)
+    return source
+
+
+def _say_more(live: LiveStream, request: Request, start_span: StartSpan) -> None:
+    with guarded("take over a stream that is traced"):
+        before = live.request
+        is_named = request.name is not None or request.model is not None
+        if isinstance(before, AsideRequest):
+            request = aside(request, {})
+        elif request.operation == Request.operation:
+            # The default is nothing that anybody said, and who was there before may know better.
+            request = replace(request, operation=before.operation)
+        live.learned.update(request.start_attributes)
+        if is_named:
+            # As a name of its own: else the model that answers would give it another.
+            live.request = replace(before, name=request.span_name, model=request.model or before.model)
+            start_span(live).update_name(request.span_name)
+
+
 def holds_response(source: Any) -> bool:
     """Whether `source` is an SDK's raw or streaming response."""
-    response = getattr(source, "http_response", None)
-    return hasattr(response, "extensions") and hasattr(response, "stream")
+    try:
+        response = source.http_response
+        return hasattr(response, "extensions") and hasattr(response, "stream")
+    except Exception:  # attributes of other people's objects may do anything
+        return False
 
 
 def traced_response(source: Any, live: LiveStream, start_span: StartSpan) -> Any:

@@ -7,6 +7,7 @@ import inspect
 import operator
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import wrapt
@@ -14,11 +15,16 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import TracerProvider
 
+from firsttoken import semconv
 from firsttoken._clock import monotonic_ns, wall_ns, wall_offset_ns
+from firsttoken._wrap.aside import aside
+from firsttoken._wrap.asked import asked_of
 from firsttoken._wrap.default import default_runtime
-from firsttoken._wrap.live import Request
+from firsttoken._wrap.others import is_told
 from firsttoken._wrap.pending import traced_source
-from firsttoken._wrap.sdk import told_stream
+from firsttoken._wrap.proxy import TracedStream
+from firsttoken._wrap.request import Request
+from firsttoken._wrap.sdk import again, told_stream
 from firsttoken.decoders import DecoderFactory, decoder_for
 from firsttoken.errors import ConfigError
 
@@ -108,6 +114,12 @@ def trace_stream(
         parent=otel_context.get_current() if parent is None else _context(parent),
         tracer_provider=_tracer_provider(tracer_provider),
     )
+    if request.is_of_a_call:
+        if isinstance(source, TracedStream) and source._self_live.request.is_of_a_call:
+            same: Traced[T] = again(source, request)
+            return same
+        asked = asked_of(source)
+        request = aside(request, asked) if is_told(source) else _asking(request, asked)
     runtime = default_runtime()
     told: Traced[T] | None = told_stream(source, request, runtime.start_span)
     if told is not None:
@@ -115,6 +127,17 @@ def trace_stream(
     live = runtime.open(request, None if started_at_ns is None else _issued_ns(started_at_ns))
     proxy: Traced[T] = traced_source(source, live, runtime.start_span)
     return proxy
+
+
+def _asking(request: Request, asked: dict[str, Any]) -> Request:
+    """Return `request` with what the source shows of it; what the caller said stands."""
+    model, provider = asked.pop(semconv.REQUEST_MODEL, None), asked.pop(semconv.PROVIDER_NAME, None)
+    return replace(
+        request,
+        model=request.model or model,
+        provider=request.provider or provider,
+        attributes={**asked, **(request.attributes or {})},
+    )
 
 
 @overload

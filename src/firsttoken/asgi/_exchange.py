@@ -25,7 +25,7 @@ from firsttoken._asgi_types import App, Message, Receive, Scope, Send
 from firsttoken._clock import monotonic_ns
 from firsttoken._guard import guarded, note_fault
 from firsttoken._wrap.default import default_runtime
-from firsttoken.asgi._body import EVENT_STREAM, STREAMING_TYPES, body_request, types_in
+from firsttoken.asgi._body import EVENT_STREAM, body_request, types_in
 from firsttoken.asgi._headers import trace_headers
 from firsttoken.asgi._server_span import (
     context_below,
@@ -37,6 +37,7 @@ from firsttoken.asgi._server_span import (
     route_of,
 )
 from firsttoken.asgi._stream import BodyStream, ClientGone
+from firsttoken.decoders.framing import STREAMING_TYPES
 
 ErrorEvent = Callable[[Exception], bytes]
 

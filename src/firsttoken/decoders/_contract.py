@@ -53,6 +53,9 @@ class Format(Protocol):
 
     `has_done` and `has_finish` say whether the format, when it ends well, ends with a done event or a
     finish reason: a stream without the one that was due was truncated.
+
+    A format may say `verbatim = True`: an event that differs from the one before only in its one text is
+    read as that one, with that text. See `alike`.
     """
 
     name: str

@@ -15,11 +15,13 @@ from firsttoken.decoders import table
 from firsttoken.decoders._contract import Format, Framed, Framing, WireEvent
 from firsttoken.decoders._delta import Delta, Undecoded
 from firsttoken.decoders._payload import error_of, parse_json
+from firsttoken.decoders.alike import Frame
 from firsttoken.decoders.content_encoding import Inflater, inflater_for
 from firsttoken.decoders.formats.text import neutral_deltas, text_of
 from firsttoken.decoders.framing import UndecidedFraming
 from firsttoken.decoders.lines import LineChunks
 from firsttoken.decoders.objects import framed_of, is_event
+from firsttoken.decoders.sse import SSEFraming
 from firsttoken.errors import DecodeError
 
 MAX_HELD_PAYLOADS: Final = 3
@@ -64,6 +66,7 @@ class ChunkDecoder:
         self._doubts = 0  # payloads still to be looked at after the format was only guessed
         self._no_event: type | None = None  # the last type of object that was no server-sent event
         self._settled = False  # framing and format are known, and nothing is to be inflated
+        self._frame: Frame | None = None  # of the last text event, where such events are told apart by it
         self.wire_events = 0
 
     @property
@@ -92,16 +95,43 @@ class ChunkDecoder:
         Cost: tests/bench/bench_decoders.py; bytes hold the GIL for about 5 us per KiB.
         """
         if type(chunk) is bytes and self._settled:
-            framed = self._framing.feed(chunk)  # type: ignore[union-attr]
+            framing, frame = self._framing, self._frame
+            was_between = frame is not None and frame.framing.between
+            framed = framing.feed(chunk)  # type: ignore[union-attr]
             if len(framed) == 1:
                 event = framed[0]
                 if type(event) is WireEvent and event.dispatched:
                     self.wire_events += 1
-                    return _deltas_of(self._format, event)  # type: ignore[arg-type]
+                    deltas = _deltas_of(self._format, event)  # type: ignore[arg-type]
+                    if frame is not None:
+                        if was_between:
+                            frame.learn(chunk, deltas)
+                        else:
+                            frame.forget()
+                    return deltas
+            if frame is not None:
+                frame.forget()
             readings = self._read_framed(framed)
         else:
             readings = self.read(chunk)
         return [delta for _, deltas in readings for delta in deltas]
+
+    def skim(self, chunks: Sequence[Any], begin: int) -> int:
+        """Take in the chunks from `begin` on that are the last one again with another text.
+
+        Returns the index of the first that is not; what it says is for `feed`. For whoever does not ask
+        what the text is.
+        """
+        if self._frame is None:
+            return begin
+        end = self._frame.skim(chunks, begin)
+        self.wire_events += end - begin
+        return end
+
+    @property
+    def edges(self) -> tuple[bytes, bytes] | None:
+        """What a chunk begins and ends with that is a text event like the last one; None if unknown."""
+        return None if self._frame is None else self._frame.edges
 
     def flush(self) -> Sequence[Delta]:
         """Return what the end of the stream completes; called once, after the last `feed`."""
@@ -157,6 +187,10 @@ class ChunkDecoder:
             and not self._doubts
             and not isinstance(self._framing, (UndecidedFraming, LineChunks))
         )
+        if self._frame is not None:
+            self._frame.forget()
+        elif self._settled and isinstance(self._framing, SSEFraming):
+            self._frame = Frame(self._framing) if getattr(self._format, "verbatim", False) else None
         return readings
 
     def _read_framed(self, framed: Sequence[Framed]) -> list[Reading]:

@@ -36,6 +36,14 @@ _BY_CONTENT_TYPE: Final[dict[str, Callable[[], Framing]]] = {
     "application/stream+json": NDJSONFraming,
 }
 
+STREAMING_TYPES: Final = frozenset({*_BY_CONTENT_TYPE, "application/json-seq"})
+"""The media types that are sent piece by piece, in lower case and without parameters."""
+
+
+def media_type_of(content_type: str | None) -> str:
+    """Return a content type without its parameters, in lower case; empty for none."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
 
 class UndecidedFraming:
     """Holds the first bytes back until they tell the framing, then hands over to it.
@@ -48,7 +56,7 @@ class UndecidedFraming:
     __slots__ = ("_from_text", "_held", "_named", "_size", "chosen")
 
     def __init__(self, content_type: str | None = None, *, from_text: bool = False) -> None:
-        self._named = _BY_CONTENT_TYPE.get((content_type or "").partition(";")[0].strip().lower())
+        self._named = _BY_CONTENT_TYPE.get(media_type_of(content_type))
         self._from_text = from_text
         self._held: list[bytes] = []
         self._size = 0

@@ -33,7 +33,6 @@ class SSEFraming:
 
     __slots__ = (
         "_after_cr",
-        "_between",
         "_data",
         "_lost",
         "_name",
@@ -41,6 +40,7 @@ class SSEFraming:
         "_pending",
         "_size",
         "_started",
+        "between",
     )
 
     def __init__(self) -> None:
@@ -52,14 +52,14 @@ class SSEFraming:
         self._lost = False  # that event is too long and skipped to its end
         self._after_cr = False
         self._started = False
-        self._between = False  # nothing is open: the next byte starts an event
+        self.between = False  # nothing is open: the next byte starts an event
 
     def feed(self, data: bytes) -> Sequence[Framed]:
         """Return the wire events and comments that `data` completes."""
         if 13 in data or self._after_cr:
             data = self._with_lf_only(data)
         elif (
-            self._between and data.find(b"\n") == len(data) - 2 and data[:6] == b"data: " and data[-1] == 10
+            self.between and data.find(b"\n") == len(data) - 2 and data[:6] == b"data: " and data[-1] == 10
         ):
             # What nearly every chunk is: one event of one line.
             return (WireEvent(data[6:-2]),) if len(data) < MAX_EVENT_BYTES else (_TOO_LONG,)
@@ -67,7 +67,7 @@ class SSEFraming:
         rest = lines.pop()
         if not lines:
             self._keep(rest)
-            self._between = self._between and not rest
+            self.between = self.between and not rest
             return ()
         if self._parts:
             self._parts.append(lines[0])
@@ -80,7 +80,7 @@ class SSEFraming:
         framed = self._take(lines)
         if rest or self._size > MAX_EVENT_BYTES:
             self._keep(rest)
-        self._between = not (self._parts or self._data or self._name or self._lost)
+        self.between = not (self._parts or self._data or self._name or self._lost)
         return framed
 
     def flush(self) -> Sequence[Framed]:

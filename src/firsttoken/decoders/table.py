@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from firsttoken.decoders._contract import Format
+from firsttoken.decoders.answers import WholeAnswer, is_answer
 from firsttoken.decoders.formats.anthropic_complete import AnthropicComplete, is_anthropic_complete
 from firsttoken.decoders.formats.anthropic_messages import AnthropicMessages, is_anthropic_messages
 from firsttoken.decoders.formats.bedrock import BedrockConverse, is_bedrock_converse
@@ -175,6 +176,9 @@ TEXT: Final = Row("text", PlainText)
 LOOSE_JSON: Final = Row("json", LooseJSON)
 """What is left for a body, and for a JSON document or an object, that no row knows."""
 
+ANSWER: Final = Row("answer", WholeAnswer, is_answer)
+"""Tried last: what came whole in a form that is no stream's. Nobody asks for it by name."""
+
 _ROWS.extend((TEXT, LOOSE_JSON))
 
 
@@ -228,7 +232,7 @@ def row_of(name: str | None, body: Any, *, host: str | None = None) -> Row | Non
     body: a `dict`, `list` or `str` from the wire, a `dict`, or an SDK object.
     """
     rows = sorted(_ROWS, key=lambda row: not _knows(row, host)) if host else _ROWS
-    for row in rows:
+    for row in (*rows, ANSWER):
         if row.shape is not None and _fits(row.shape, name, body):
             return row
     return None
@@ -250,8 +254,12 @@ def provider_of(chunk: Any, row: Row) -> str | None:
 
 def knows_package(chunk: Any) -> bool:
     """Return whether some row reads objects of the Python package that defines the type of `chunk`."""
-    package = _package_of(chunk)
-    return any(package in row.modules for row in _ROWS)
+    return is_known_package(type(chunk).__module__ or "")
+
+
+def is_known_package(module: str) -> bool:
+    """Return whether a module, by its full name, is of a Python package whose objects some row reads."""
+    return any(module.partition(".")[0] in row.modules for row in _ROWS)
 
 
 def _package_of(chunk: Any) -> str:

@@ -102,6 +102,8 @@ _NO_USAGE: Final = Usage(input_excludes_cache=True)
 def is_anthropic_messages(name: Any, body: Any) -> bool:
     """Tell whether a payload is a messages event (a ping alone says nothing)."""
     kind = get(body, "type")
+    if kind == "message":  # a whole one
+        return bool(get(body, "role") == "assistant")
     return isinstance(kind, str) and (kind.startswith("content_block_") or kind in _MESSAGE_TYPES)
 
 
@@ -116,6 +118,7 @@ class AnthropicMessages:
     provider: str | None = "anthropic"
     has_done = True
     has_finish = True
+    verbatim = True
 
     def read(self, payload: Any) -> Sequence[Delta]:
         """Return the deltas of one event.

@@ -113,6 +113,7 @@ class CohereV2:
     provider: str | None = "cohere"
     has_done = True
     has_finish = True
+    verbatim = True
 
     def read(self, payload: Any) -> Sequence[Delta]:
         """Return the deltas of one event.

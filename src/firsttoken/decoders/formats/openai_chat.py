@@ -98,6 +98,7 @@ class OpenAIChat:
     name = "openai.chat"
     provider: str | None = None
     has_finish = True
+    verbatim = True
 
     def __init__(self) -> None:
         self.has_done = True

@@ -65,6 +65,7 @@ class OpenAICompletions:
     name = "openai.completions"
     provider: str | None = "openai"
     has_finish = True
+    verbatim = True
 
     def __init__(self) -> None:
         self.has_done = True

@@ -84,6 +84,7 @@ class LooseJSON:
     provider: str | None = None
     has_done = False
     has_finish = False
+    verbatim = True
 
     def __init__(self) -> None:
         self._worded = False

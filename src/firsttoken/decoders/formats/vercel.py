@@ -140,6 +140,7 @@ class VercelUI:
     name = "vercel.ui"
     provider: str | None = None
     has_finish = True
+    verbatim = True
 
     def __init__(self) -> None:
         self.has_done = True
