@@ -47,6 +47,7 @@ FOREIGN = [
     "firsttoken.httpx",
     "firsttoken.pipeline",
     "firsttoken.testing",
+    "firsttoken.viewer",
 ]
 
 #: What it does load from outside the standard library, and why.

@@ -1,4 +1,4 @@
-"""The `firsttoken` command. Floor 5 (plug); what a subcommand needs is loaded when it is called."""
+"""The `firsttoken` command. Floor 6 (commands); what a subcommand needs is loaded when it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from firsttoken._version import __version__
-from firsttoken.cli import demo, doctor
+from firsttoken.cli import demo, doctor, view
 from firsttoken.errors import ConfigError, FirstTokenError
 
 FAILED: Final = 1
@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("demo", help="see the main job: five clients, five stories, one table")
     demo.add_arguments(command)
     command.set_defaults(run=demo.main)
+
+    command = commands.add_parser("view", help="take traces over OTLP, and show their streams on a page")
+    view.add_arguments(command)
+    command.set_defaults(run=view.main)
 
     command = commands.add_parser("doctor", help="print what is installed, what is set, and what answers")
     command.set_defaults(run=doctor.main)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from firsttoken._tell.told import Told, ToldStall
 from firsttoken.cli._clients import Seen
 from firsttoken.cli._plan import Part, Plan, Role
 from firsttoken.cli._rows import Row
-from firsttoken.cli._told import Told, ToldStall
 
 STARTED_NS = 1_767_225_600_000_000_000
 PLAN = Plan("script", streams=5, seconds=8.0, seed=1, model="scripted-1")

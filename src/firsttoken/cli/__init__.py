@@ -1,1 +1,1 @@
-"""The `firsttoken` command: one file per subcommand, and what they share. Floor 5 (plug)."""
+"""The `firsttoken` command: one file per subcommand, and what they share. Floor 6 (commands)."""

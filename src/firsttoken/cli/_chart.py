@@ -12,10 +12,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from firsttoken._clock import NS_PER_S
+from firsttoken._tell.gap_columns import column_of, columns
+from firsttoken._tell.told import Told
 from firsttoken.cli._clients import Seen
 from firsttoken.cli._rows import Row, seconds
-from firsttoken.cli._sparkline import FLOOR_S, column_of, columns, height
-from firsttoken.cli._told import Told
+from firsttoken.cli._sparkline import FLOOR_S, height
 
 CAUSES: Final = {"event_loop": "bold red", "consumer": "yellow", "provider": "magenta"}
 _PLAIN: Final = "green"
@@ -108,14 +109,11 @@ def _style(line: Line, column: int, span_s: float, width: int) -> str:
 
 
 def _told_line(row: Row, told: Told, at_s: float) -> Line:
-    first_s = told.time_to_first_token_s
-    # Rounded to microseconds in the timeline, exact in the attribute.
-    spoken = [time_s for time_s in told.arrivals_s if first_s is not None and time_s >= first_s - 2e-6]
     return Line(
         label=f"{row.part.number:>2} {row.part.role}",
         asked_s=at_s,
         until_s=at_s + told.duration_s,
-        times_s=[at_s + time_s for time_s in spoken],
+        times_s=[at_s + time_s for time_s in told.content_arrivals_s],
         ended_s=at_s + told.duration_s,
         stalls=[
             (at_s + stall.at_s, at_s + stall.at_s + stall.duration_s, stall.cause) for stall in told.stalls

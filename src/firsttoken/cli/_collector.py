@@ -23,10 +23,12 @@ class Collector:
 
     name: for people; without user name and password.
     traces_url: for the exporter; None if it shall read the environment itself.
+    page: where the page of a trace is, up to its id, if this is a viewer of ours.
     """
 
     name: str
     traces_url: str | None
+    page: str | None = None
 
 
 def find_collector(environ: Mapping[str, str]) -> tuple[Collector | None, str]:
@@ -35,16 +37,38 @@ def find_collector(environ: Mapping[str, str]) -> tuple[Collector | None, str]:
         return None, "OTEL_TRACES_EXPORTER is none: the traces are kept in memory only."
     named = endpoint_named(environ)
     if named is not None:
-        return Collector(named, None), f"The traces go to {named} as well."
-    answer = probe(_TRACES_PATH.format(DEFAULT_ENDPOINT))
+        page = page_url(named) if _is_here(named) and is_viewer(named) else None
+        return Collector(named, None, page), f"The traces go to {named} as well."
+    answer = probe(traces_path(DEFAULT_ENDPOINT))
     if answer is not None and answer < 300:
-        found = Collector(DEFAULT_ENDPOINT, _TRACES_PATH.format(DEFAULT_ENDPOINT))
-        return found, f"A collector answers at {DEFAULT_ENDPOINT}: the traces go there as well."
+        page = page_url(DEFAULT_ENDPOINT) if is_viewer(DEFAULT_ENDPOINT) else None
+        found = Collector(DEFAULT_ENDPOINT, traces_path(DEFAULT_ENDPOINT), page)
+        what = "collector" if page is None else "viewer"
+        return found, f"A {what} answers at {DEFAULT_ENDPOINT}: the traces go there as well."
     why = "nothing answers" if answer is None else f"what answers ({answer}) is no OTLP collector"
     return None, (
         f"The traces are kept in memory only: OTEL_EXPORTER_OTLP_ENDPOINT is not set, and {why} at "
         f"{DEFAULT_ENDPOINT}."
     )
+
+
+def traces_path(endpoint: str) -> str:
+    """Return the URL that traces are posted to, given the endpoint of all signals."""
+    return _TRACES_PATH.format(endpoint.rstrip("/"))
+
+
+def page_url(endpoint: str) -> str:
+    """Return where a viewer shows a trace, up to its id."""
+    return f"{endpoint.rstrip('/')}/#/trace"
+
+
+def is_viewer(endpoint: str) -> bool:
+    """Return whether a viewer of ours answers there."""
+    try:
+        answer = httpx.get(f"{endpoint.rstrip('/')}/api/health", timeout=_PROBE_TIMEOUT_S, trust_env=False)
+        return answer.status_code == 200 and "firsttoken" in answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError):
+        return False
 
 
 def endpoint_named(environ: Mapping[str, str]) -> str | None:
@@ -59,7 +83,7 @@ def traces_url(environ: Mapping[str, str]) -> str:
     Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp
     """
     base = environ.get(_ENDPOINT_ENV) or DEFAULT_ENDPOINT
-    return environ.get(_TRACES_ENDPOINT_ENV) or _TRACES_PATH.format(base.rstrip("/"))
+    return environ.get(_TRACES_ENDPOINT_ENV) or traces_path(base)
 
 
 def protocol_named(environ: Mapping[str, str]) -> str:
@@ -90,3 +114,8 @@ def probe(traces_url: str) -> int | None:
     except (httpx.HTTPError, httpx.InvalidURL):
         return None
     return answer.status_code
+
+
+def _is_here(url: str) -> bool:
+    """Return whether a URL is this machine's: no other is asked what it is."""
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")

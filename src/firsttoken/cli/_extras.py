@@ -9,6 +9,8 @@ from firsttoken.errors import ConfigError
 
 #: What the extra `cli` brings.
 CLI_PACKAGES: Final = ("fastapi", "uvicorn", "rich")
+#: What the extra `viewer` brings.
+VIEWER_PACKAGES: Final = ("fastapi", "uvicorn", "rich")
 
 
 def require(extra: str, packages: tuple[str, ...]) -> None:

@@ -13,11 +13,12 @@ from rich.text import Text
 
 import firsttoken
 from firsttoken._clock import NS_PER_S
+from firsttoken._tell.gap_columns import columns
+from firsttoken._tell.told import Told
 from firsttoken.cli._chart import chart, told_lines
 from firsttoken.cli._collector import without_credentials
 from firsttoken.cli._plan import Plan
 from firsttoken.cli._rows import Row
-from firsttoken.cli._sparkline import columns as gap_columns
 from firsttoken.cli._sparkline import ramp_for, sparkline
 from firsttoken.cli._story import story
 from firsttoken.cli._table import told_table
@@ -50,7 +51,8 @@ def print_result(console: Console, rows: Sequence[Row], traces: Traces, lost: Se
     console.print()
     for line in story(rows):
         console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
-    urls = _urls(rows, traces)
+    # A viewer has a list of them all; its one link is told last.
+    urls = {} if traces.page else _urls(rows, traces)
     if urls:
         console.print()
     for number, url in urls.items():
@@ -66,6 +68,32 @@ def print_result(console: Console, rows: Sequence[Row], traces: Traces, lost: Se
         )
 
 
+def print_link(console: Console, rows: Sequence[Row], traces: Traces, *, waits: bool) -> None:
+    """Say where the streams can be seen: a link to the one that is most worth a look.
+
+    waits: whether the viewer is ours, and ends with us.
+    """
+    worst = worst_of(rows)
+    if traces.page is None or worst is None:
+        return
+    console.print()
+    console.print(
+        f"See them: {traces.page}/{worst.trace_id}/{worst.span_id}"
+        + (" (Ctrl-C ends it)" if waits else ""),
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def worst_of(rows: Sequence[Row]) -> Told | None:
+    """Return the stream that stood still the longest; None if no stream has a span."""
+    told = [row.told for row in rows if row.told is not None]
+    return max(
+        told, key=lambda each: (each.gap_max_s or 0.0, each.time_to_first_token_s or 0.0), default=None
+    )
+
+
 def document(plan: Plan, rows: Sequence[Row], traces: Traces, lost: Sequence[str]) -> str:
     """Return the run as one JSON document."""
     urls = _urls(rows, traces)
@@ -76,7 +104,7 @@ def document(plan: Plan, rows: Sequence[Row], traces: Traces, lost: Sequence[str
         "seconds": plan.seconds,
         "seed": plan.seed,
         "stall_threshold_s": STALL_THRESHOLD_S,
-        "collector": traces.collector.name if traces.collector else None,
+        "collector": traces.collectors[0].name if traces.collectors else None,
         "streams": [_stream(row, urls.get(row.part.number)) for row in rows],
         "story": story(rows),
         "lost": list(lost),
@@ -106,7 +134,7 @@ def _stream(row: Row, url: str | None) -> dict[str, Any]:
 def _sparkline(row: Row) -> str:
     """Return the gaps of one stream, on an axis of its own."""
     (line,) = told_lines([row])
-    gaps = gap_columns(line.times_s, line.ended_s, _span_s([row]), _SPARKLINE_WIDTH)
+    gaps = columns(line.times_s, line.ended_s, _span_s([row]), _SPARKLINE_WIDTH)
     return sparkline(gaps, max((gap for gap in gaps if gap is not None), default=0.0))
 
 

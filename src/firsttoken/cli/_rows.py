@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from firsttoken._tell.told import Told, ToldStall
 from firsttoken.cli._clients import Seen
 from firsttoken.cli._plan import Part
-from firsttoken.cli._told import Told, ToldStall
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,8 @@ def seconds(value_s: float | None) -> str:
 def number(value: float | None, digits: int = 0) -> str:
     """Return a number with so many digits behind the point; a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey: spans may come from anybody."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from firsttoken._clock import NS_PER_S
+from firsttoken._tell.told import Told, ToldStall
 from firsttoken.cli._plan import Role
 from firsttoken.cli._rows import Row, place, seconds
-from firsttoken.cli._told import Told, ToldStall
 
 
 def story(rows: Sequence[Row]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The demo's tables: while it runs as the clients see it, afterwards as the spans tell it. Uses rich."""
+"""Tables of streams: while the demo runs as its clients see it, else as the spans tell it. Uses rich."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from firsttoken._tell.told import Told
 from firsttoken.cli._chart import CAUSES
 from firsttoken.cli._clients import Seen
-from firsttoken.cli._rows import Row, number, seconds, stall_lines
-from firsttoken.cli._told import Told
+from firsttoken.cli._rows import Row, number, printable, seconds, stall_lines
 
 _OUTCOMES: Final = {
     "completed": "green",
@@ -22,14 +22,19 @@ _OUTCOMES: Final = {
     "cancelled": "yellow",
     "abandoned": "yellow",
 }
-_LEFT: Final = frozenset({"client", "outcome", "now", "stalls"})
+_LEFT: Final = frozenset({"client", "stream", "outcome", "now", "stalls"})
 
 
 def told_table(rows: Iterable[Row]) -> Table:
     """Return a table of what the spans tell, a row per stream."""
-    table = _table("client", "outcome", "TTFT", "tokens", "tok/s", "p95\ngap", "max\ngap", "stalls")
-    for row in rows:
-        table.add_row(f"{row.part.number:>2} {row.part.role}", *_told_cells(row.told))
+    return table_of("client", [(f"{row.part.number:>2} {row.part.role}", row.told) for row in rows])
+
+
+def table_of(title: str, streams: Iterable[tuple[str, Told | None]]) -> Table:
+    """Return a table of streams under their names; `title` is what the names are of."""
+    table = _table(title, "outcome", "TTFT", "tokens", "tok/s", "p95\ngap", "max\ngap", "stalls")
+    for name, told in streams:
+        table.add_row(Text(printable(name)), *_told_cells(told))
     return table
 
 
@@ -52,10 +57,10 @@ def _told_cells(told: Told | None) -> list[RenderableType]:
     if told is None:
         return [Text("no span", style="bold red"), *[""] * 6]
     stalls = Text("\n").join(
-        Text(line, style=CAUSES.get(line.split(" ")[1], "")) for line in stall_lines(told.stalls)
+        Text(printable(line), style=CAUSES.get(line.split(" ")[1], "")) for line in stall_lines(told.stalls)
     )
     return [
-        Text(told.outcome, style=_OUTCOMES.get(told.outcome, "")),
+        Text(printable(told.outcome), style=_OUTCOMES.get(told.outcome, "")),
         seconds(told.time_to_first_token_s),
         number(told.output_tokens),
         number(told.tokens_per_second, 1),

@@ -1,4 +1,4 @@
-"""Where the demo's spans go: always into memory, and to an OTLP collector where there is one."""
+"""Where the demo's spans go: always into memory, and to OTLP collectors, one of them a viewer maybe."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Final, cast
 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import format_span_id
+from opentelemetry.trace import format_span_id, format_trace_id
 
 import firsttoken
 from firsttoken import semconv
+from firsttoken._tell.told import Told, told_of
 from firsttoken._wrap.default import default_runtime
 from firsttoken.cli import chat
 from firsttoken.cli._collector import Collector
@@ -32,11 +33,11 @@ _POLL_S: Final = 0.05
 class Traces:
     """Sets tracing up for the demo, and knows which span belongs to which stream.
 
-    collector: to send to as well, or None.
+    collectors: to send to as well.
     """
 
-    def __init__(self, collector: Collector | None) -> None:
-        self.collector = collector
+    def __init__(self, collectors: Sequence[Collector]) -> None:
+        self.collectors = collectors
         self._memory = InMemorySpanExporter()
         self._numbers: dict[str, int] = {}
         provider = firsttoken.configure(
@@ -47,7 +48,7 @@ class Traces:
             user_paths=(chat.__file__,),
         )
         self._provider = cast("TracerProvider", provider)
-        if collector is not None:
+        for collector in collectors:
             self._provider.add_span_processor(
                 StreamSpanProcessor(collector.traces_url, timeout_s=_EXPORT_TIMEOUT_S)
             )
@@ -87,9 +88,16 @@ class Traces:
 
     def trace_url(self, trace_id: str) -> str | None:
         """Return where a person can look at a trace; None if it was sent nowhere."""
-        if self.collector is None:
+        if not self.collectors:
             return None
-        return f"{os.environ.get(TRACE_URL_ENV, _TRACE_URL).rstrip('/')}/{trace_id}"
+        pages = (collector.page for collector in self.collectors if collector.page is not None)
+        shown_at = os.environ.get(TRACE_URL_ENV) or next(pages, _TRACE_URL)
+        return f"{shown_at.rstrip('/')}/{trace_id}"
+
+    @property
+    def page(self) -> str | None:
+        """Where the first viewer among the collectors shows a trace, up to its id."""
+        return next((collector.page for collector in self.collectors if collector.page is not None), None)
 
     def _spans(self) -> dict[int, list[ReadableSpan]]:
         found: dict[int, list[ReadableSpan]] = defaultdict(list)
@@ -101,3 +109,16 @@ class Traces:
             if number is not None:
                 found[number].append(span)
         return found
+
+
+def told(span: ReadableSpan) -> Told:
+    """Return what a finished span of firsttoken says."""
+    context = span.context
+    return told_of(
+        trace_id=format_trace_id(context.trace_id) if context else "",
+        span_id=format_span_id(context.span_id) if context else "",
+        started_ns=span.start_time or 0,
+        ended_ns=span.end_time or 0,
+        attributes=span.attributes or {},
+        events=[(event.name, event.timestamp, event.attributes or {}) for event in span.events],
+    )

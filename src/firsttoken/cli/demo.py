@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the environment variable with the key for --upstream (default OPENAI_API_KEY)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.add_argument(
+        "--viewer",
+        action=argparse.BooleanOptionalAction,
+        help="start a viewer and keep it until Ctrl-C (default: on a terminal, if no collector answers)",
+    )
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
@@ -118,54 +124,101 @@ def main(options: argparse.Namespace) -> int:
     """
     require("cli", CLI_PACKAGES)
     plan = plan_of(options)
+    if options.json and options.viewer:
+        raise ConfigError("--json ends with its document, --viewer with Ctrl-C: only one of them")
     if refusal := reason_to_refuse(os.environ):
         raise ConfigError(refusal)
-    return _run(plan, as_json=options.json)
+    return _run(plan, as_json=options.json, viewer=options.viewer)
 
 
-def _run(plan: Plan, *, as_json: bool) -> int:
+def wants_viewer(
+    said: bool | None, environ: Mapping[str, str], *, is_terminal: bool, is_sent: bool
+) -> tuple[bool, str]:
+    """Return whether to start a viewer, and what to say of it.
+
+    said: on the command line; None if nothing was.
+    is_terminal: whether somebody looks at the output.
+    is_sent: whether a collector takes the traces already.
+    """
+    if said is not None:
+        return said, ""
+    if is_sent or environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
+        return False, ""
+    if not is_terminal or environ.get("CI"):
+        return False, "No viewer is started, as nobody seems to look (--viewer starts one)."
+    return True, ""
+
+
+def _run(plan: Plan, *, as_json: bool, viewer: bool | None) -> int:
     # Only now: these load a web framework, an HTTP client and a terminal library.
     from rich.console import Console
 
-    from firsttoken.cli._audit import losses, whole_outcome
     from firsttoken.cli._collector import find_collector
-    from firsttoken.cli._report import document, print_head, print_result
-    from firsttoken.cli._rows import Row
+    from firsttoken.cli._report import document, print_head, print_link, print_result
     from firsttoken.cli._screen import Lines, LiveTable, Screen, Silence
-    from firsttoken.cli._told import told_of
+    from firsttoken.cli._server import LIVE_PATH, listen, url_of
     from firsttoken.cli._traces import Traces
+    from firsttoken.cli._viewer import ViewerProcess
 
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 120
     collector, where = find_collector(os.environ)
-    traces = Traces(collector)
-    whole = whole_outcome(plan)
+    starts, why = wants_viewer(
+        False if as_json else viewer,
+        os.environ,
+        is_terminal=console.is_terminal,
+        is_sent=collector is not None,
+    )
     screen: Screen = (
         Silence() if as_json else LiveTable(console, plan) if console.is_terminal else Lines(console)
     )
-    if not as_json:
-        print_head(console, plan, where)
-    all_seen, reports = _play(plan, traces, screen)
+    with ExitStack() as stack:
+        bound = stack.enter_context(listen())
+        own = stack.enter_context(ViewerProcess((url_of(bound) + LIVE_PATH,))) if starts else None
+        if own is not None:
+            where = f"A viewer takes the traces, and shows streams while they run: {own.url}/"
+        traces = Traces([each for each in (collector, own.collector if own else None) if each])
+        if not as_json:
+            print_head(console, plan, f"{where} {why}".rstrip())
+        rows, lost = _measure(plan, traces, screen, bound)
+        if as_json:
+            print(document(plan, rows, traces, lost))
+        else:
+            print_result(console, rows, traces, lost)
+            print_link(console, rows, traces, waits=own is not None)
+        if own is not None:
+            # Ctrl-C is how it is meant to end here.
+            with suppress(KeyboardInterrupt):
+                own.wait()
+            console.print()
+    return 1 if lost else 0
+
+
+def _measure(plan: Plan, traces: Any, screen: Any, bound: socket.socket) -> tuple[list[Any], list[str]]:
+    """Run the plan; return a row for each stream, and a line for everything that was lost."""
+    from firsttoken.cli._audit import losses, whole_outcome
+    from firsttoken.cli._rows import Row
+    from firsttoken.cli._traces import told
+
+    whole = whole_outcome(plan)
+    all_seen, reports = _play(plan, traces, screen, bound)
     spans = traces.collect(expected=plan.streams)
     rows = [
         Row(
             part=seen.part,
             seen=seen,
-            told=told_of(found[0]) if (found := spans.get(seen.part.number)) else None,
+            told=told(found[0]) if (found := spans.get(seen.part.number)) else None,
             report=reports.get(seen.part.number, {}),
         )
         for seen in all_seen
     ]
-    lost = losses(rows, plan, whole, spans) + traces.flush()
-    if as_json:
-        print(document(plan, rows, traces, lost))
-    else:
-        print_result(console, rows, traces, lost)
-    return 1 if lost else 0
+    return rows, losses(rows, plan, whole, spans) + traces.flush()
 
 
-def _play(plan: Plan, traces: Any, screen: Any) -> tuple[list[Any], dict[int, dict[str, Any]]]:
+def _play(
+    plan: Plan, traces: Any, screen: Any, bound: socket.socket
+) -> tuple[list[Any], dict[int, dict[str, Any]]]:
     """Let the clients read; return what they saw and what the upstream reports."""
     from anyio.from_thread import start_blocking_portal
 
@@ -183,7 +236,7 @@ def _play(plan: Plan, traces: Any, screen: Any) -> tuple[list[Any], dict[int, di
             log_takes_s=plan.block_s,
             traced=traces.note,
         )
-        with AppServer(chat.chat_app(wiring)) as server, start_blocking_portal() as portal:
+        with AppServer(chat.chat_app(wiring), bound) as server, start_blocking_portal() as portal:
             clients = Clients(plan, server.url)
             with screen:
                 screen.show(clients.seen)
