@@ -26,11 +26,11 @@ FLOORS: dict[str, int] = {
     # floor 1: record
     "_record": 1,
     # floor 2: think
-    "_think": 2, "decoders": 2, "summary": 2,
+    "_http": 2, "_think": 2, "decoders": 2, "summary": 2,
     # floor 3: tell
     "_tell": 3, "export": 3,
     # floor 4: wrap, and the public names
-    "__init__": 4, "_http": 4, "_wrap": 4, "blocking": 4, "pipeline": 4,
+    "__init__": 4, "_wrap": 4, "blocking": 4, "pipeline": 4,
     # floor 5: plug
     "asgi": 5, "httpx": 5, "instrumentation": 5, "testing": 5, "viewer": 5,
     # floor 6: commands
@@ -50,7 +50,6 @@ OUTSIDE: dict[int, set[str]] = {
 
 #: Part -> the outside world that is its own.
 WORLDS: dict[str, set[str]] = {
-    "_http": {"msgspec"},
     "_wrap": {"wrapt"},
     "asgi": {"anyio"},
     "cli": {"anyio", "fastapi", "httpx", "msgspec", "pydantic", "rich", "uvicorn"},

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import TracerProvider
 
-from firsttoken._http.calls import CallTracing
 from firsttoken._http.hosts import Hosts
+from firsttoken._wrap.calls import CallTracing
 
 if TYPE_CHECKING:
 

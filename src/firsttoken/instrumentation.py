@@ -19,8 +19,8 @@ import wrapt
 from opentelemetry.trace import TracerProvider
 
 from firsttoken._guard import guarded
-from firsttoken._http.calls import CallTracing
 from firsttoken._http.hosts import Hosts
+from firsttoken._wrap.calls import CallTracing
 
 HOSTS_ENV: Final = "FIRSTTOKEN_HOSTS"
 

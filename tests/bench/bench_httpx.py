@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _report import Row, parser, report
 
 import firsttoken
-from firsttoken._http.calls import CallTracing
+from firsttoken._wrap.calls import CallTracing
 from firsttoken.httpx import AsyncTracingTransport
 
 CHUNKS = 4000

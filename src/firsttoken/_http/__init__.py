@@ -1,1 +1,1 @@
-"""Floor 4 (wrap): calls to models as an HTTP client sees them, whichever client it is."""
+"""Floor 2 (think): what an HTTP call to a model asks, of whom, and for what. Pure."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firsttoken._guard import guarded
-from firsttoken._http import wire as _wire
+from firsttoken._wrap import wire as _wire
 from firsttoken._wrap.aside import AsideRequest, aside
 from firsttoken._wrap.live import LiveStream
 from firsttoken._wrap.proxy import StartSpan, TracedStream

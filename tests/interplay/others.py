@@ -1,6 +1,6 @@
 """One call through each of our edges with somebody else's instrumentation on the same client.
 
-    python -m tests.http.others NAME
+    python -m tests.interplay.others NAME
 
 Run in a process of its own: what they patch they do not wholly unpatch. Prints, edge by edge, as JSON, who
 told the call in the words of a GenAI span, and who made any span at all.

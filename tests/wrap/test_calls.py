@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import firsttoken
 from firsttoken._guard import fault_counts
-from firsttoken._http import calls as _calls
+from firsttoken._wrap import calls as _calls
 from firsttoken.httpx import AsyncTracingTransport, TracingTransport
 from tests.conftest import Traces
 from tests.replay_clients import (

@@ -19,13 +19,13 @@ from firsttoken._clock import monotonic_ns
 from firsttoken._guard import guarded
 from firsttoken._http.facts import request_facts
 from firsttoken._http.hosts import HostPatterns, Hosts, HostTable, operation_of
-from firsttoken._http.wire import AsyncBody, Body, SyncBody, is_streaming, record_response
 from firsttoken._tell.context import is_suppressed, is_told_above, owner_of
 from firsttoken._wrap.default import default_runtime
 from firsttoken._wrap.live import LiveStream
 from firsttoken._wrap.others import is_told_on_the_stack
 from firsttoken._wrap.request import Request
 from firsttoken._wrap.runtime import Runtime
+from firsttoken._wrap.wire import AsyncBody, Body, SyncBody, is_streaming, record_response
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 #: Spans of these others are of the call itself: OpenInference's kind; all else has the conventions' names.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.others import EDGES, OTHERS
+from tests.interplay.others import EDGES, OTHERS
 
 #: The edges that somebody asked for by name: they tell their times, whoever owns the call.
 ASKED_FOR = tuple(edge for edge in EDGES if edge.startswith("trace_stream") or edge == "both")
@@ -23,7 +23,7 @@ def run(name: str) -> dict[str, Any]:
         version(package)
     except PackageNotFoundError:
         pytest.skip(f"needs {package}")
-    command = [sys.executable, "-m", "tests.http.others", name]
+    command = [sys.executable, "-m", "tests.interplay.others", name]
     ran = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     if "ModuleNotFoundError" in ran.stderr:
         pytest.skip(f"{package} cannot be imported here: {ran.stderr.splitlines()[-1]}")
