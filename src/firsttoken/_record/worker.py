@@ -1,7 +1,7 @@
 """A background thread that is kind to the event loop. Floor 1 (record); `put` runs on any thread.
 
 The event loop and this thread share one GIL, so how long we think matters less than how long we think
-*without a pause*: a slice of 100 µs nobody notices, 5 ms everybody does. A step calls `breathe()`
+*without a pause*: a slice of 0.2 ms nobody notices, 5 ms everybody does. A step calls `breathe()`
 between small pieces of work; when the slice is over, the thread sleeps and the loop runs. All workers of
 a process take turns: were one to think while another naps, the loop would wait for both.
 """
