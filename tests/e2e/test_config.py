@@ -20,6 +20,7 @@ SHIPPED = [
     ("otelcol", COLLECTOR_CONFIG),
     ("otelcol", DEPLOY / "agent.yaml"),
     ("otelcol", COLLECTOR_CONFIG, DEPLOY / "gateway.yaml"),
+    ("otelcol", COLLECTOR_CONFIG, DEPLOY / "viewer.yaml"),
     ("jaeger", DEPLOY / "jaeger.yaml"),
     ("jaeger", DEPLOY / "jaeger-distributed.yaml"),
 ]
