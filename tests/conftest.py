@@ -19,6 +19,7 @@ from firsttoken._record import record as _record
 from firsttoken._settings import Settings
 from firsttoken._wrap import live as _live
 from firsttoken._wrap.runtime import Runtime
+from tests.replay_server import ReplayServer
 from tests.scenes import ManualClock
 
 BACKENDS: list[Any] = [
@@ -96,3 +97,10 @@ def _no_context_leak(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     # `caplog.text` has only what was logged since the test returned.
     logged = [record.getMessage() for when in ("setup", "call") for record in caplog.get_records(when)]
     assert not any("Failed to detach context" in line for line in [*logged, caplog.text])
+
+
+@pytest.fixture
+def server() -> Iterator[ReplayServer]:
+    """Have a server that answers what it is told to."""
+    with ReplayServer().serving() as replay:
+        yield replay

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -27,10 +27,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Async generator .* was garbage c
 
 
 @pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        replay.answer(chat_reply())
-        yield replay
+def server(server: ReplayServer) -> ReplayServer:
+    server.answer(chat_reply())
+    return server
 
 
 # --- the same bytes, the same errors ---------------------------------------------------------------

@@ -43,10 +43,9 @@ def _leaves_nothing_behind() -> Iterator[None]:
 
 
 @pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        replay.answer(chat_reply())
-        yield replay
+def server(server: ReplayServer) -> ReplayServer:
+    server.answer(chat_reply())
+    return server
 
 
 @LIBRARIES

@@ -20,7 +20,7 @@ def test_it_answers_while_it_is_entered_and_reports_what_it_sent(tmp_path: Path)
     with UpstreamProcess(plan) as upstream:
         assert upstream.url.startswith("http://127.0.0.1:")
         got = httpx.post(upstream.url, headers={"x-demo-stream": "1"}, json={}, trust_env=False)
-        process = upstream._process
+        process = upstream._child._process
     assert got.content == body
     assert process.returncode == 0
     assert upstream.reports[1]["ended"] == "complete"

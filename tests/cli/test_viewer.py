@@ -36,7 +36,7 @@ def test_it_takes_traces_while_it_is_entered_and_ends_with_the_block() -> None:
         body = request(stream(1)).SerializeToString()
         httpx.post(f"{viewer.url}/v1/traces", content=body, headers=PROTOBUF, trust_env=False)
         assert httpx.get(f"{viewer.url}/api/health", trust_env=False).json()["spans"] == 1
-        process = viewer._process
+        process = viewer._child._process
     assert process.returncode == 0
 
 

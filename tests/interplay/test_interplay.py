@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from opentelemetry import context as otel_context
@@ -29,12 +29,6 @@ from tests.replay_sdks import (
 from tests.replay_server import ReplayServer, Reply, recorded, sse_pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
-
-
-@pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        yield replay
 
 
 # --- two of our own edges on one stream ------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -31,12 +31,6 @@ SAID: dict[str, Any] = {
     "gen_ai.request.max_tokens": 64,
     "gen_ai.request.stop_sequences": ("END",),
 }
-
-
-@pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        yield replay
 
 
 async def read(stream: Any) -> None:

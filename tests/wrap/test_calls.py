@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,10 +31,9 @@ from tests.replay_server import ReplayServer, Reply, cut, recorded, sse_pieces
 
 
 @pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        replay.answer(chat_reply())
-        yield replay
+def server(server: ReplayServer) -> ReplayServer:
+    server.answer(chat_reply())
+    return server
 
 
 # --- what a span says ------------------------------------------------------------------------------

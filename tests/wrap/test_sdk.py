@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.conftest import Traces
@@ -21,12 +19,6 @@ from tests.replay_sdks import (
 from tests.replay_server import ReplayServer, Reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
-
-
-@pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        yield replay
 
 
 @pytest.mark.anyio

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,12 +21,6 @@ from tests.replay_sdks import (
 from tests.replay_server import ReplayServer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
-
-
-@pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        yield replay
 
 
 @pytest.mark.anyio

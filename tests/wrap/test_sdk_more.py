@@ -6,7 +6,7 @@ These run on asyncio alone, as some of the SDKs do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -85,12 +85,6 @@ SDKS: list[tuple[Callable[[str, Wrap], Awaitable[int]], str, str]] = [
     (google, "gemini-crlf.sse", "text/event-stream"),
     (google_without_a_loop, "gemini-crlf.sse", "text/event-stream"),
 ]
-
-
-@pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer().serving() as replay:
-        yield replay
 
 
 @pytest.mark.parametrize("edge", ["trace_stream", "instrument", "both"])

@@ -20,7 +20,7 @@ from firsttoken import semconv
 #: Instrumentations of SDKs that know nothing of the conventions' mark (OpenLLMetry) step aside for this.
 SUPPRESS_MODEL_SPANS_KEY: Final = "suppress_language_model_instrumentation"
 #: In which OpenTelemetry's instrumentations are told to be silent: the word, and the key of this process.
-_SUPPRESS_KEYS: Final = tuple(
+SUPPRESS_KEYS: Final = tuple(
     dict.fromkeys(
         (
             "suppress_instrumentation",
@@ -64,7 +64,7 @@ def inference_context(span: trace.Span, parent: Context | None, operation: str, 
         return context
     context = otel_context.set_value(SUPPRESS_MODEL_SPANS_KEY, True, context)
     if not is_suppressed(parent):
-        for key in _SUPPRESS_KEYS:
+        for key in SUPPRESS_KEYS:
             context = otel_context.set_value(key, _FOR_MODEL_CALLS, context)
     return otel_context.set_value(semconv.INFERENCE_CONTEXT_KEY, _mark_of(stream), context)
 
@@ -82,7 +82,7 @@ def owner_of(context: Context | None = None) -> Any:
 
 def is_suppressed(context: Context | None = None) -> bool:
     """Whether spans of calls to models are not wanted in `context`, by whoever said so."""
-    return any(otel_context.get_value(key, context) for key in (*_SUPPRESS_KEYS, SUPPRESS_MODEL_SPANS_KEY))
+    return any(otel_context.get_value(key, context) for key in (*SUPPRESS_KEYS, SUPPRESS_MODEL_SPANS_KEY))
 
 
 def is_called_by(modules: tuple[str, ...], depth: int) -> bool:

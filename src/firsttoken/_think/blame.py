@@ -8,7 +8,7 @@ each moment to the first who did something else. Nothing is counted twice and no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 EVENT_LOOP: Final = "event_loop"
@@ -112,29 +112,32 @@ def _shares(claims: Iterable[Claim]) -> tuple[Share, ...]:
 
 def both(times: Times, others: Times) -> list[tuple[int, int]]:
     """Return the parts of `times` that lie in `others`."""
-    found: list[tuple[int, int]] = []
-    at = 0
-    for begin, end in times:
-        while at < len(others) and others[at][1] <= begin:
-            at += 1
-        here = at
-        while here < len(others) and others[here][0] < end:
-            found.append((max(begin, others[here][0]), min(end, others[here][1])))
-            here += 1
+    found = [
+        (max(begin, other_begin), min(end, other_end))
+        for begin, end, met in _meetings(times, others)
+        for other_begin, other_end in met
+    ]
     return [(begin, end) for begin, end in found if begin < end]
 
 
 def without(times: Times, others: Times) -> list[tuple[int, int]]:
     """Return the parts of `times` that lie outside of `others`."""
     found: list[tuple[int, int]] = []
+    for begin, end, met in _meetings(times, others):
+        for other_begin, other_end in met:
+            found.append((begin, other_begin))
+            begin = max(begin, other_end)
+        found.append((begin, end))
+    return [(begin, end) for begin, end in found if begin < end]
+
+
+def _meetings(times: Times, others: Times) -> Iterator[tuple[int, int, Times]]:
+    """Yield begin and end of each of `times`, and those of `others` that reach into it."""
     at = 0
     for begin, end in times:
         while at < len(others) and others[at][1] <= begin:
             at += 1
         here = at
         while here < len(others) and others[here][0] < end:
-            found.append((begin, others[here][0]))
-            begin = max(begin, others[here][1])
             here += 1
-        found.append((begin, end))
-    return [(begin, end) for begin, end in found if begin < end]
+        yield begin, end, others[at:here]

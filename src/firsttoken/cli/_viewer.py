@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-from contextlib import suppress
 from types import TracebackType
-from typing import IO, Final
+from typing import Final
 
 from firsttoken.cli._collector import DEFAULT_ENDPOINT, Collector, page_url, traces_path
+from firsttoken.cli._process import Child, errors_file, last_words
 from firsttoken.errors import FirstTokenError
 
 _STOP_TIMEOUT_S: Final = 5.0
@@ -35,13 +31,13 @@ class ViewerProcess:
         self.url = ""
 
     def __enter__(self) -> ViewerProcess:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors = errors_file()
         for port in (_USUAL_PORT, "0"):
             self._start(port)
             if self.url:
                 return self
             self._end()
-        said = self._last_words()
+        said = last_words(self._errors)
         self._errors.close()
         raise ViewerError(f"the demo's viewer did not start: {said}; --no-viewer does without")
 
@@ -52,7 +48,7 @@ class ViewerProcess:
 
     def wait(self) -> None:
         """Return when it ends; by itself it does not."""
-        self._process.wait()
+        self._child.wait()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,35 +57,15 @@ class ViewerProcess:
         self._errors.close()
 
     def _start(self, port: str) -> None:
-        command = [sys.executable, "-m", "firsttoken", "view", "--db", ":memory:", "--port", port]
+        command = ["firsttoken", "view", "--db", ":memory:", "--port", port]
         for url in self._live:
             command += ["--live", url]
-        # A session of its own: Ctrl-C is the parent's to handle, and the child ends with its stdin.
-        self._process = subprocess.Popen(
-            [*command, "--until-stdin-ends"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
-        )
-        assert self._process.stdout is not None
+        self._child = Child([*command, "--until-stdin-ends"], self._errors)
         # It says so once it listens, or ends.
-        first = self._process.stdout.readline().decode(errors="replace").strip()
+        first = self._child.stdout.readline().decode(errors="replace").strip()
         self.url = first.removeprefix(_GREETING).rstrip("/") if first.startswith(_GREETING) else ""
 
     def _end(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with suppress(OSError):
-            self._process.stdin.close()
-        self._process.stdout.close()
-        try:
-            self._process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        return self._errors.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
+        # First: it must not wait for somebody to read what it says at its end.
+        self._child.stdout.close()
+        self._child.end(_STOP_TIMEOUT_S)

@@ -13,20 +13,19 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current, set_value
+from opentelemetry.context import Context, get_current, set_value
+
+from firsttoken._tell.context import SUPPRESS_KEYS
 
 T = TypeVar("T")
-
-# Instrumentations look for either.
-_SUPPRESS_KEYS: Final = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")
 
 
 def untraced() -> Context:
     """Return the context in which instrumentations leave what sends the traces alone."""
     context = get_current()
-    for key in _SUPPRESS_KEYS:
+    for key in SUPPRESS_KEYS:
         context = set_value(key, True, context)
     return context
 
