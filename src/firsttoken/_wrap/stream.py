@@ -101,7 +101,7 @@ def trace_stream(
     Raises: TypeError: if `source` is nothing that can become a stream, or an argument has a wrong type.
     Raises: ConfigError: if an argument has a value outside the ones the message names.
 
-    Cost: about 0.35 µs per chunk; tests/bench/bench_record.py.
+    Cost: about 0.3 µs per chunk; tests/bench/bench_record.py.
     """
     request = Request(
         operation=_text("operation", operation) or "chat",
