@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
 import sys
 import threading
 import time
@@ -34,6 +35,34 @@ trio = pytest.importorskip("trio")
 
 def names(stack: tuple[Frame, ...]) -> list[str]:
     return [frame.function.rpartition(".")[2] for frame in stack]
+
+
+#: A collection in the midst of reading frames would run this, and with it read frames again, for ever.
+_COLLECTS_ALL_THE_TIME = """
+import faulthandler, gc, sys, threading
+from firsttoken.blocking._evidence import thread_frames
+
+faulthandler.dump_traceback_later(60, exit=True)
+stays = threading.Event()
+for _ in range(20):
+    threading.Thread(target=stays.wait, daemon=True).start()
+gc.callbacks.append(lambda *_: sys._current_frames())
+gc.set_threshold(1)
+print(min(len(thread_frames()) for _ in range(200)), gc.isenabled())
+gc.disable()
+print(min(len(thread_frames()) for _ in range(200)), gc.isenabled())
+"""
+
+
+def test_a_collection_of_garbage_never_falls_into_the_reading_of_frames() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _COLLECTS_ALL_THE_TIME],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.stdout, ended.stderr) == ("21 True\n21 False\n", "")
 
 
 def test_a_stack_is_captured_innermost_first_without_frame_objects() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
+from firsttoken.blocking._evidence import thread_frames
 from firsttoken.blocking._loops import NO_LOOP, AsyncioLoop, TrioLoop, loop_of, running
 
 trio = pytest.importorskip("trio")
@@ -89,7 +90,7 @@ def test_a_loop_given_up_is_closed() -> None:
 
 
 def frame_of(thread_id: int) -> FrameType:
-    return sys._current_frames()[thread_id]
+    return thread_frames()[thread_id]
 
 
 async def once(condition: Callable[[], bool]) -> None:
@@ -99,8 +100,7 @@ async def once(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.001)
 
 
-@pytest.mark.anyio
-async def test_a_loop_with_nothing_to_do_waits_and_one_at_work_does_not() -> None:
+async def look_at_a_loop_from_another_thread() -> None:
     loop, thread_id = loop_of(running()), threading.get_ident()
     learned = anyio.Event()
 
@@ -123,11 +123,22 @@ async def test_a_loop_with_nothing_to_do_waits_and_one_at_work_does_not() -> Non
 
     with ThreadPoolExecutor() as threads:
         looking = threads.submit(look)
-        await once(lambda: True in seen)
-        at_work.set()
-        while not over.is_set() and not looking.done():
-            selectors.DefaultSelector().select(0.001)  # as a library does that waits for a reply in place
+        try:
+            await once(lambda: True in seen)
+            at_work.set()
+            while not over.is_set() and not looking.done():
+                selectors.DefaultSelector().select(
+                    0.001
+                )  # as a library does that waits for a reply in place
+        finally:
+            over.set()  # or the executor waits for ever
         looking.result(30)
+
+
+def test_a_loop_with_nothing_to_do_waits_and_one_at_work_does_not(anyio_backend: Any) -> None:
+    # Not run by the plugin: trio as its guest waits on a thread of its own, and nobody can tell.
+    backend, options = anyio_backend
+    anyio.run(look_at_a_loop_from_another_thread, backend=backend, backend_options=options)
 
 
 def test_a_loop_that_nobody_asked_yet_is_not_known_to_wait() -> None:

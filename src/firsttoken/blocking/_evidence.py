@@ -7,6 +7,7 @@ stack measurements that say so.
 from __future__ import annotations
 
 import gc
+import operator
 import sys
 import threading
 import time
@@ -107,6 +108,23 @@ if sys.version_info >= (3, 13) and not sys._is_gil_enabled():
     def thread_frames() -> Mapping[int, FrameType]:
         """Return nothing: without the interpreter lock the stack of a running thread cannot be read."""
         return {}
+elif sys.version_info >= (3, 11) and sys.version_info < (3, 11, 9):
+
+    def thread_frames() -> Mapping[int, FrameType]:
+        """Return the innermost frame of every thread.
+
+        Here the call makes frames under a lock of the interpreter. A garbage collection in the midst of it
+        runs Python code, which other threads interrupt, and all is over when one of them wants that lock.
+
+        Source: https://github.com/python/cpython/issues/106883
+        """
+        if not gc.isenabled():
+            return sys._current_frames()
+        # In one call of C, so that no other thread runs while collections are off.
+        frames: Mapping[int, FrameType] = list(
+            map(operator.call, (gc.disable, sys._current_frames, gc.enable))
+        )[1]
+        return frames
 else:
 
     def thread_frames() -> Mapping[int, FrameType]:
