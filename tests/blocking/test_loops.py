@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import selectors
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -139,6 +141,64 @@ def test_a_loop_with_nothing_to_do_waits_and_one_at_work_does_not(anyio_backend:
     # Not run by the plugin: trio as its guest waits on a thread of its own, and nobody can tell.
     backend, options = anyio_backend
     anyio.run(look_at_a_loop_from_another_thread, backend=backend, backend_options=options)
+
+
+def turned_ns(loop: Any) -> int | None:
+    found: int | None = loop.turned_ns(sys._getframe())
+    return found
+
+
+def test_an_asyncio_loop_shows_when_its_turn_began() -> None:
+    async def main() -> None:
+        loop = loop_of(running())
+        await asyncio.sleep(0.001)
+        before_ns = time.monotonic_ns()
+        seen = [turned_ns(loop), turned_ns(loop)]
+        await asyncio.sleep(0.001)
+        seen.append(turned_ns(loop))
+        first, same, second = seen
+        assert first is not None
+        assert second is not None
+        assert first == same <= before_ns < second <= time.monotonic_ns()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", ["uvloop", "trio"])
+def test_other_loops_do_not_show_it(backend: str) -> None:
+    if backend == "uvloop":
+        pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        await anyio.sleep(0.001)
+        assert turned_ns(loop_of(running())) is None
+
+    options = {"use_uvloop": True} if backend == "uvloop" else {}
+    anyio.run(main, backend="trio" if backend == "trio" else "asyncio", backend_options=options)
+
+
+def test_nor_does_one_with_a_clock_or_a_turn_of_its_own() -> None:
+    class OwnClock(asyncio.SelectorEventLoop):
+        def time(self) -> float:
+            return super().time() + 1000
+
+    class OwnTurn(asyncio.SelectorEventLoop):
+        def _run_once(self) -> None:
+            super()._run_once()  # type: ignore[misc]
+
+    async def main() -> None:
+        await asyncio.sleep(0.001)
+        assert turned_ns(loop_of(running())) is None
+
+    for kind in (OwnClock, OwnTurn):
+        with contextlib.closing(kind()) as loop:
+            loop.run_until_complete(main())
+
+
+def test_code_outside_of_a_turn_is_in_none() -> None:
+    with contextlib.closing(asyncio.new_event_loop()) as handle:
+        assert turned_ns(loop_of(handle)) is None
+    assert turned_ns(NO_LOOP) is None
 
 
 def test_a_loop_that_nobody_asked_yet_is_not_known_to_wait() -> None:

@@ -30,6 +30,7 @@ class FakeLoop:
         self.handle = object()
         self.life_now = "running"
         self.is_waiting = False
+        self.turned_at_ns: int | None = None
         self.waiting: list[Callable[[], None]] = []
 
     def send(self, answer: Callable[[], None]) -> None:
@@ -42,6 +43,9 @@ class FakeLoop:
 
     def waits(self, frame: FrameType) -> bool:
         return self.is_waiting
+
+    def turned_ns(self, frame: FrameType) -> int | None:
+        return self.turned_at_ns
 
     def life(self, answer: Callable[[], None]) -> str:
         return self.life_now

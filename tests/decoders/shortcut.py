@@ -13,7 +13,6 @@ from firsttoken._think.tally import Tally
 from firsttoken._wrap.reader import Reader
 from firsttoken.asgi._stream import BodyStream
 from firsttoken.decoders import ChunkDecoder, Decoder, Delta, decoder_for
-from firsttoken.decoders.alike import ALIKE
 from tests.decoders.mutation import mutated, pieces_of
 from tests.replay_server import cut
 
@@ -219,31 +218,25 @@ class _Live:
 
     def __init__(self, account: _Account) -> None:
         self.record = account.record
-        self._reader = account.reader
-
-    @property
-    def edges(self) -> tuple[bytes, bytes] | None:
-        return self._reader.edges
 
 
 def pushed(
     chunks: Sequence[Any], content_type: str | None, rng: random.Random
 ) -> tuple[dict[str, Any], list[int], int]:
-    """Return the account of a stream that an ASGI application sent, its times, and how many were let go."""
-    account = _Account(lambda: decoder_for(content_type=content_type))
+    """Return the account of a stream that an ASGI application sent, its times, how many were skimmed."""
+    decoder = _Counting(content_type=content_type)
+    account = _Account(lambda: decoder)
 
     async def send(_: Any) -> None:
         return None
 
     body = BodyStream(_Live(account), send, None, "text/event-stream")  # type: ignore[arg-type]
-    let_go = 0
     for chunk in chunks:
         _run(body.send({"type": "http.response.body", "body": chunk, "more_body": True}))
-        let_go += account.record.marks[-1] is ALIKE
         if rng.random() < 0.4:
             account.read()
     told = account.close()
-    return told, list(account.tally.arrivals), let_go
+    return told, list(account.tally.arrivals), decoder.skimmed
 
 
 def _run(sending: Any) -> None:

@@ -169,6 +169,41 @@ def test_it_is_called_again_after_the_time_it_asked_for() -> None:
     assert worker.stop(10)
 
 
+def test_what_can_wait_wakes_a_worker_that_rests(steps: Steps) -> None:
+    worker = Worker("test-resting", steps)
+    for number in range(100):
+        steps.entered.clear()
+        assert worker.put(number, at_once=False)
+        assert steps.entered.wait(10)
+    assert steps.seen == list(range(100))
+    assert worker.stop(10)
+
+
+def test_what_can_wait_wakes_once_whom_it_finds_at_rest_and_nobody_else(
+    steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Worker, "_start", lambda self: None)
+    worker = Worker("test-later", steps)
+    assert worker.put("it wakes anyway", at_once=False)
+    assert worker._inbox.qsize() == 0
+    worker._rests = True
+    assert worker.put("it rests", at_once=False)
+    assert worker.put("it is woken already", at_once=False)
+    assert worker._inbox.qsize() == 1
+    assert worker.stop(1)
+    assert steps.seen == ["it wakes anyway", "it rests", "it is woken already"]
+
+
+def test_what_can_wait_is_flushed_counted_and_bounded_like_the_rest(steps: Steps) -> None:
+    worker = hung(steps, capacity=2)
+    assert [worker.put(number, at_once=False) for number in range(3)] == [True, True, False]
+    assert worker.dropped == 1
+    steps.go_on.set()
+    assert worker.flush(10)
+    assert steps.seen == ["first", 0, 1]
+    assert worker.stop(10)
+
+
 def test_a_step_knows_whether_somebody_waits() -> None:
     asked: list[bool] = []
     worker = Worker("test-asked", lambda items: asked.append(worker.asked))
@@ -193,26 +228,56 @@ def test_a_step_that_waits_for_itself_is_refused() -> None:
     assert worker.stop(10)
 
 
+class Clock:
+    """A clock that naps move, each as much later as `late_ns` says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns, self.late_ns = 10_000_000_000, 0
+        self.naps_ns: list[int] = []
+        monkeypatch.setattr(_worker, "monotonic_ns", lambda: self.now_ns)
+        monkeypatch.setattr(_worker, "sleep", self._sleep)
+        monkeypatch.setattr(_worker, "_next_turn_ns", 0)
+
+    def _sleep(self, seconds: float) -> None:
+        self.naps_ns.append(round(seconds * 1e9))
+        self.now_ns += self.naps_ns[-1] + self.late_ns
+
+
+NAP_NS = _worker.SLICE_NS * _worker.NAP_PER_SLICE
+
+
 def test_slices_and_naps_take_turns_over_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, naps = [10_000_000_000], []
-
-    def sleep(seconds: float) -> None:
-        naps.append(round(seconds * 1e9))
-        now[0] += naps[-1]
-
-    monkeypatch.setattr(_worker, "monotonic_ns", lambda: now[0])
-    monkeypatch.setattr(_worker, "sleep", sleep)
-    monkeypatch.setattr(_worker, "_next_turn_ns", 0)
+    clock = Clock(monkeypatch)
     one, other = Worker("test-one", lambda items: None), Worker("test-other", lambda items: None)
     one.breathe()
-    assert naps == []
+    assert clock.naps_ns == []
     one.breathe()
-    assert naps == []
-    now[0] += _worker.SLICE_NS
+    assert clock.naps_ns == []
+    clock.now_ns += _worker.SLICE_NS
     one.breathe()
-    assert naps == [_worker.NAP_NS]
+    assert clock.naps_ns == [NAP_NS]
     other.breathe()
-    assert naps == [_worker.NAP_NS, _worker.SLICE_NS + _worker.NAP_NS]
+    assert clock.naps_ns == [NAP_NS, _worker.SLICE_NS + NAP_NS]
+
+
+@pytest.mark.parametrize(
+    ("late_ns", "slice_ns"),
+    [(_worker.SLICE_NS, _worker.SLICE_NS), (_worker.SLICE_NS + 1, _worker.LONG_SLICE_NS)],
+)
+def test_who_waited_long_for_the_interpreter_keeps_it_longer(
+    late_ns: int, slice_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    worker = Worker("test-late", lambda items: None)
+    worker.breathe()
+    clock.now_ns, clock.late_ns = clock.now_ns + _worker.SLICE_NS, late_ns
+    worker.breathe()
+    clock.now_ns += slice_ns - 1
+    worker.breathe()
+    assert clock.naps_ns == [NAP_NS]
+    clock.now_ns += 1
+    worker.breathe()
+    assert clock.naps_ns == [NAP_NS, slice_ns * _worker.NAP_PER_SLICE]
 
 
 def test_a_hurried_worker_does_not_nap(monkeypatch: pytest.MonkeyPatch) -> None:

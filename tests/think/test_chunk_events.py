@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from itertools import accumulate
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -53,6 +55,15 @@ def test_coalescing_keeps_the_longest_gap_of_each_group(times: list[int], limit:
         assert gap_ns == max(gap_at(times, index) for index in range(first, first + count))
 
 
+def test_long_streams_are_coalesced_like_short_ones() -> None:
+    times = [index * index for index in range(5_000)]
+    for limit in (3, 700, 1_000, 4_999):
+        rows = list(ChunkEvents(array("q", times)).coalesced(limit).rows())
+        assert [row[1] for row in rows] == [0, *accumulate(row[3] for row in rows[:-1])]
+        assert [row[0] for row in rows] == [times[row[1]] for row in rows]
+        assert [row[2] for row in rows] == [gap_at(times, row[1] + row[3] - 1) for row in rows]
+
+
 @given(times_ns, limits, limits)
 def test_coalescing_twice_keeps_as_much_as_once(times: list[int], first_limit: int, limit: int) -> None:
     rows = list(ChunkEvents(array("q", times)).coalesced(first_limit).coalesced(limit).rows())
@@ -81,7 +92,17 @@ def test_what_fits_is_left_alone() -> None:
     assert events.coalesced(3) is events
 
 
-def test_coalescing_breathes_once_a_group() -> None:
+@pytest.mark.parametrize(("size", "limit", "at_least"), [(10_000, 1_000, 9), (100_000, 10, 10)])
+def test_coalescing_breathes_every_few_groups_and_after_each_long_one(
+    size: int, limit: int, at_least: int
+) -> None:
     breaths: list[None] = []
-    ChunkEvents(array("q", range(100))).coalesced(10, lambda: breaths.append(None))
-    assert len(breaths) == 10
+    ChunkEvents(array("q", range(size))).coalesced(limit, lambda: breaths.append(None))
+    assert len(breaths) >= at_least
+
+
+@given(times_ns, st.integers(0, 10**18))
+def test_shifted_events_differ_in_their_times_alone(times: list[int], by_ns: int) -> None:
+    events = ChunkEvents(array("q", times), texts=["a"] * len(times)).coalesced(7)
+    moved = [(time_ns + by_ns, *rest) for time_ns, *rest in events.rows()]
+    assert list(events.shifted(by_ns).rows()) == moved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -52,6 +52,58 @@ def test_marks_may_be_cut_anywhere(count: int, held: bool, detail: Detail, at: l
     assert list(tally.resumes) == (resumes if detail is Detail.FULL else [])
     assert tally.captured == [str(index) for index in range(count)]
     assert tally.content_count == count
+
+
+@given(
+    chunks=st.lists(st.tuples(st.integers(0, 2 * S), st.integers(0, S)), min_size=1, max_size=40),
+    held=st.booleans(),
+    at=st.lists(st.integers(0, 120)),
+)
+def test_the_hold_is_exact_wherever_the_marks_are_cut(
+    chunks: list[tuple[int, int]], held: bool, at: list[int]
+) -> None:
+    now = 0
+    written: list[Any] = []
+    for gap_ns, hold_ns in chunks:
+        written.append((now + gap_ns, now + gap_ns + hold_ns, (Text("x"),)))
+        now += gap_ns + hold_ns
+    if held:
+        written[-1] = (written[-1][0], None, written[-1][2])
+    paper = Paper(written)
+    tally = Tally(paper.record(), S)
+    for piece in cut(paper.marks(), at):
+        read_all(tally, piece)
+    holds = [0 if resume is None else resume - arrival for arrival, resume, _ in written]
+    for index in range(len(written) + 1):
+        assert tally.held_before_ns(index) == sum(holds[:index])
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 3 * S // 2), st.booleans()), min_size=2, max_size=60),
+    at=st.lists(st.integers(1, 60)),
+)
+def test_what_is_repeated_counts_like_what_is_read(steps: list[tuple[int, bool]], at: list[int]) -> None:
+    read, repeated = Paper().tallied()[1], Paper().tallied()[1]
+    times = list(accumulate(gap_ns for gap_ns, _ in steps))
+    contents = [True, *(content for _, content in steps[1:])]
+    for tally in (read, repeated):
+        tally.take([mark for time_ns in times for mark in (time_ns, None, time_ns)])
+        tally.read(0, (Text("x"),))
+    begin = 1
+    for index, content in enumerate(contents):
+        if index and content:
+            read.read(index, (Text("x"),))
+        if not content or index in at:
+            repeated.repeat(begin, index)
+            if content:
+                repeated.read(index, (Text("x"),))
+            begin = index + 1
+    repeated.repeat(begin, len(contents))
+    for name in ("content_count", "last_content", "long_gap_count", "long_gaps"):
+        assert getattr(read, name) == getattr(repeated, name)
+    ranks = (0.0, 0.3, 0.5, 0.95, 1.0)
+    assert read.gaps.percentiles(*ranks) == repeated.gaps.percentiles(*ranks)
+    assert read.gaps.count == repeated.gaps.count
 
 
 def test_each_kind_of_content_counts_and_nothing_else_does() -> None:

@@ -4,6 +4,9 @@ The event loop and this thread share one GIL, so how long we think matters less 
 *without a pause*: a slice of 0.2 ms nobody notices, 5 ms everybody does. A step calls `breathe()`
 between small pieces of work; when the slice is over, the thread sleeps and the loop runs. All workers of
 a process take turns: were one to think while another naps, the loop would wait for both.
+
+To change hands costs the loop up to 0.1 ms each time, while it is busy. So whoever waited long for the GIL
+keeps it longer, and what is not urgent waits for a thread that wakes anyway.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import sleep
@@ -20,8 +24,12 @@ from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._guard import guarded, note_fault
 
 SLICE_NS: Final = 200_000
-NAP_NS: Final = 400_000
+#: Of those who waited longer than a slice for the GIL.
+LONG_SLICE_NS: Final = 1_000_000
+#: A nap lasts so many times as long as the slice before it.
+NAP_PER_SLICE: Final = 2
 _AFTER_FAULT_S: Final = 0.1
+_WAKE: Final = object()
 
 Step = Callable[[list[Any]], "float | None"]
 
@@ -67,6 +75,8 @@ class Worker:
 
     def _reset(self) -> None:
         self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._later: deque[object] = deque()
+        self._rests = False
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
         self._slice_ends_ns = 0
@@ -78,15 +88,23 @@ class Worker:
         self.asked = False
         self.dropped = 0
 
-    def put(self, item: object) -> bool:
+    def put(self, item: object, *, at_once: bool = True) -> bool:
         """Hand `item` over; return False, counting a drop, if the inbox is full or the worker stopped.
 
         Never blocks and may be called from anywhere, a weakref callback or `__del__` included.
+
+        at_once: wake the thread for it, even if it wants to be called again without that.
         """
         if not self.accepts:
             self.dropped += 1
             return False
-        self._inbox.put(item)
+        if at_once:
+            self._inbox.put(item)
+        else:
+            self._later.append(item)
+            if self._rests:
+                self._rests = False
+                self._inbox.put(_WAKE)
         if self._thread is None:
             self._start()
         return True
@@ -94,7 +112,7 @@ class Worker:
     @property
     def accepts(self) -> bool:
         """Whether `put` would take an item now."""
-        return not self._stopped and self._inbox.qsize() < self._capacity
+        return not self._stopped and self._inbox.qsize() + len(self._later) < self._capacity
 
     def breathe(self) -> None:
         """Give the GIL away if this slice is over; called by the step, often."""
@@ -110,7 +128,7 @@ class Worker:
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything put so far went through a step; return False if time ran out first."""
         if self._thread is None or self._stopped:
-            return self._inbox.empty()
+            return self._inbox.empty() and not self._later
         return self._ask(_Request(), timeout_s)
 
     def stop(self, timeout_s: float) -> bool:
@@ -184,13 +202,22 @@ class Worker:
     def _collect(self, wait_s: float | None) -> tuple[list[Any], list[_Request]]:
         items: list[Any] = []
         requests: list[_Request] = []
+        # In this order: whoever puts something for later sees that we rest, or we see what was put.
+        self._rests = wait_s is None
         try:
-            entry = self._inbox.get(timeout=wait_s)
+            entry = self._inbox.get(timeout=0 if self._later else wait_s)
             while True:
-                (requests if isinstance(entry, _Request) else items).append(entry)
+                if isinstance(entry, _Request):
+                    requests.append(entry)
+                elif entry is not _WAKE:
+                    items.append(entry)
                 entry = self._inbox.get_nowait()
         except Empty:
-            return items, requests
+            pass
+        self._rests = False
+        while self._later:
+            items.append(self._later.popleft())
+        return items, requests
 
 
 _next_turn_ns = 0
@@ -202,12 +229,13 @@ def _wait_for_turn() -> int:
     No lock: should two workers ever start at once, they share one slice, and nobody waits for nobody.
     """
     global _next_turn_ns
-    now = monotonic_ns()
-    while now < _next_turn_ns:
-        sleep((_next_turn_ns - now) / NS_PER_S)
+    now, slice_ns = monotonic_ns(), SLICE_NS
+    while now < (due_ns := _next_turn_ns):
+        sleep((due_ns - now) / NS_PER_S)
         now = monotonic_ns()
-    _next_turn_ns = now + SLICE_NS + NAP_NS
-    return now + SLICE_NS
+        slice_ns = LONG_SLICE_NS if now - due_ns > SLICE_NS else SLICE_NS
+    _next_turn_ns = now + slice_ns * (1 + NAP_PER_SLICE)
+    return now + slice_ns
 
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
@@ -227,4 +255,4 @@ def remaining_s(deadline_ns: int) -> float:
     return max(0.0, (deadline_ns - monotonic_ns()) / NS_PER_S)
 
 
-__all__ = ["NAP_NS", "SLICE_NS", "Worker", "remaining_s"]
+__all__ = ["LONG_SLICE_NS", "NAP_PER_SLICE", "SLICE_NS", "Worker", "remaining_s"]

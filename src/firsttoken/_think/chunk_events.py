@@ -9,9 +9,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from operator import sub
+from typing import Final
+
+from firsttoken._think.lanes import differences, shifted
 
 NO_GAP = -1
+#: So many chunks are coalesced in one go, in some 100 µs, unless a single group has more.
+_AT_ONCE: Final = 1024
 
 
 def _no_pause() -> None:
@@ -76,7 +80,7 @@ class ChunkEvents:
         """Return at most `limit` events: neighbours join, and the longest gap among them is kept.
 
         limit: at least 1. The first and the last chunk keep an event of their own where it is over 2.
-        breathe: called between groups; may give the GIL away.
+        breathe: called every few groups; may give the GIL away.
         """
         size = len(self)
         if size <= limit:
@@ -84,22 +88,37 @@ class ChunkEvents:
         times, sequences, gaps, counts = array("q"), array("q"), array("q"), array("q")
         texts: list[str] | None = None if self.texts is None else []
         bounds = _group_bounds(size, limit)
-        for begin, end in pairwise(bounds):
-            times.append(self.times_ns[begin])
-            sequences.append(begin if self.sequences is None else self.sequences[begin])
-            gaps.append(self._longest_gap(begin, end))
-            counts.append(end - begin if self.counts is None else sum(self.counts[begin:end]))
+        at_once = max(1, _AT_ONCE * limit // size)
+        for at in range(0, limit, at_once):
+            groups = list(pairwise(bounds[at : at + at_once + 1]))
+            times.extend([self.times_ns[begin] for begin, _ in groups])
+            gaps.extend(self._longest_gaps(groups))
+            if self.sequences is None:
+                sequences.extend([begin for begin, _ in groups])
+            else:
+                sequences.extend([self.sequences[begin] for begin, _ in groups])
+            if self.counts is None:
+                counts.extend([end - begin for begin, end in groups])
+            else:
+                counts.extend([sum(self.counts[begin:end]) for begin, end in groups])
             if texts is not None and self.texts is not None:
-                texts.append("".join(self.texts[begin:end]))
+                texts += ["".join(self.texts[begin:end]) for begin, end in groups]
             breathe()
         return ChunkEvents(times, sequences, gaps, counts, texts)
 
-    def _longest_gap(self, begin: int, end: int) -> int:
+    def shifted(self, by_ns: int) -> ChunkEvents:
+        """Return the same events, each `by_ns` later."""
+        times_ns = shifted(self.times_ns, by_ns)
+        return ChunkEvents(times_ns, self.sequences, self.gaps_ns, self.counts, self.texts)
+
+    def _longest_gaps(self, groups: Sequence[tuple[int, int]]) -> list[int]:
         if self.gaps_ns is not None:
-            return max(self.gaps_ns[begin:end])
-        begin = max(begin, 1)
-        later, earlier = self.times_ns[begin:end], self.times_ns[begin - 1 : end - 1]
-        return max(map(sub, later, earlier), default=NO_GAP)
+            return [max(self.gaps_ns[begin:end]) for begin, end in groups]
+        first, last = groups[0][0], groups[-1][1]
+        gaps = differences(self.times_ns[max(0, first - 1) : last]).tolist()
+        if not first:
+            gaps.insert(0, NO_GAP)
+        return [max(gaps[begin - first : end - first]) for begin, end in groups]
 
 
 def _group_bounds(size: int, limit: int) -> list[int]:

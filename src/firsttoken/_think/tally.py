@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from operator import sub
 from typing import Any, Final
 
 from firsttoken._record.record import Detail, Ending, StreamRecord
 from firsttoken._think.gaps import GapHistogram
+from firsttoken._think.lanes import differences
 from firsttoken.decoders import (
     Delta,
     Done,
@@ -108,21 +108,21 @@ class Tally:
         """
         if self._rest:
             marks = self._rest + marks
+        first = len(self.arrivals)
         full = self._record.detail is Detail.FULL
         step = 3 if full else 2
-        begin = 0
-        first = len(self.arrivals)
-        if full and marks and len(self.resumes) < first:
-            # The consumer was still holding the last chunk when the marks were cut.
-            self.resumes.append(marks[0])
-            begin = 1
+        # The consumer may have been holding the last chunk still when the marks were cut.
+        begin = 1 if full and marks and len(self.resumes) < first else 0
         arrivals, chunks = marks[begin::step], marks[begin + 1 :: step]
         self._rest = [arrivals.pop()] if len(arrivals) > len(chunks) else []
-        self.arrivals.extend(arrivals)
         if full:
-            paired = len(self.resumes) - begin
-            self.resumes.extend(marks[begin + 2 :: step])
-            self._held_ns += sum(self.resumes[paired:]) - sum(self.arrivals[paired : len(self.resumes)])
+            resumes = marks[2 - 2 * begin :: step]
+            held = arrivals[: len(resumes) - begin]
+            if begin:
+                held.append(self.arrivals[-1])
+            self._held_ns += sum(resumes) - sum(held)
+            self.resumes.fromlist(resumes)
+        self.arrivals.fromlist(arrivals)
         if self.captured is not None:
             self.captured.extend([""] * len(chunks))
         return first, chunks
@@ -171,10 +171,12 @@ class Tally:
         if last is None or end <= begin:
             return
         arrivals = self.arrivals
-        times = arrivals[begin:end]
-        gaps = list(map(sub, times, [arrivals[last], *times[:-1]]))
+        times = arrivals[last:end]
+        del times[1 : begin - last]
+        gaps = differences(times)
         self.gaps.extend(gaps)
-        if max(gaps) >= self.stall_threshold_ns:
+        # Hardly ever: all of them together have to be as long as a stall.
+        if times[-1] - times[0] >= self.stall_threshold_ns:
             for index, gap_ns in enumerate(gaps, begin):
                 if gap_ns >= self.stall_threshold_ns:
                     self._note_long_gap(last if index == begin else index - 1, index)

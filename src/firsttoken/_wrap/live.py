@@ -7,7 +7,6 @@ somebody who asks for the summary early; a lock keeps the two apart, and recordi
 from __future__ import annotations
 
 import threading
-from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -166,14 +165,6 @@ class LiveStream:
         return None if self.finished is None else self.finished.summary
 
     @property
-    def edges(self) -> tuple[bytes, bytes] | None:
-        """What a chunk begins and ends with, with a text between that `is_plain`, that need not be kept.
-
-        It is text like the chunk before it, and `ALIKE` may stand for it among the marks. None if unknown.
-        """
-        return self._reader.edges
-
-    @property
     def is_over(self) -> bool:
         """Whether no further mark will come."""
         return self.record.ending is not None
@@ -269,9 +260,7 @@ class LiveStream:
         if self.settings.captures_on_events and self.tally.captured is not None:
             texts = self._redacted(self.tally.captured)
         events = ChunkEvents(self.tally.arrivals, texts=texts).coalesced(self.settings.max_events, breathe)
-        offset_ns = self.record.wall_offset_ns
-        shifted = array("q", [time_ns + offset_ns for time_ns in events.times_ns])
-        return ChunkEvents(shifted, events.sequences, events.gaps_ns, events.counts, events.texts)
+        return events.shifted(self.record.wall_offset_ns)
 
 
 def _always(_: int) -> bool:

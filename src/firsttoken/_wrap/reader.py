@@ -14,14 +14,16 @@ from firsttoken._guard import guarded, is_fault, note_fault
 from firsttoken._record.record import StreamRecord
 from firsttoken._think.tally import Tally
 from firsttoken.decoders import Decoder, DecoderFactory
-from firsttoken.decoders.alike import ALIKE
 
 #: Bytes are decoded in pieces of this size: a bigger one would hold the GIL for over a millisecond.
 LONGEST_BYTES: Final = 65_536
 #: Marks are taken again after so many chunks, and a stream that still runs gives way after so many more.
 CHUNKS_PER_TURN: Final = 16_384
-_CHUNKS_AT_ONCE: Final = 64
-_TAKES: Final = 8
+#: Marks are taken in in pieces, of 256 chunks and more, and after some pieces more is taken.
+_MARKS_AT_ONCE: Final = 768
+_PIECES_PER_TAKE: Final = 2
+#: Chunks that may be alike are compared so many in one go.
+_SKIMMED_AT_ONCE: Final = 64
 
 
 class Reader:
@@ -32,14 +34,13 @@ class Reader:
     """
 
     __slots__ = (
-        "_chunks",
         "_done",
         "_next",
+        "_pieces",
         "_record",
         "_skim",
         "_tally",
         "decoder",
-        "edges",
         "make_decoder",
     )
 
@@ -55,10 +56,8 @@ class Reader:
         self._tally = tally
         self.make_decoder = make_decoder
         self._done = done
-        self._chunks: deque[Any] = deque()
+        self._pieces: deque[list[Any]] = deque()
         self._next = 0
-        #: What chunks begin and end with that need not be kept: `ALIKE` will do in their place.
-        self.edges: tuple[bytes, bytes] | None = None
         #: The decoder's way past chunks that are alike, where nobody asks for their text.
         self._skim: Callable[[Sequence[Any], int], int] | None = None
 
@@ -67,23 +66,27 @@ class Reader:
 
         ended: read all that is there now, however much, and nothing that comes meanwhile.
         """
-        self._take()
+        self._take(breathe)
         turn = 0
-        while self._chunks:
+        while self._pieces:
             if turn >= CHUNKS_PER_TURN and not ended:
                 return False
-            for _ in range(min(_TAKES, -(-len(self._chunks) // _CHUNKS_AT_ONCE))):
-                turn += self._read_some(breathe)
+            for _ in range(min(_PIECES_PER_TAKE, len(self._pieces))):
+                turn += self._read_piece(self._pieces.popleft(), breathe)
             if not ended:
-                self._take()
+                self._take(breathe)
         return True
 
-    def _take(self) -> None:
-        self._chunks.extend(self._tally.take(self._record.take())[1])
+    def _take(self, breathe: Callable[[], None]) -> None:
+        marks = self._record.take()
+        for begin in range(0, len(marks), _MARKS_AT_ONCE):
+            _, chunks = self._tally.take(marks[begin : begin + _MARKS_AT_ONCE])
+            if chunks:
+                self._pieces.append(chunks)
+            breathe()
 
-    def _read_some(self, breathe: Callable[[], None]) -> int:
-        """Read the next few chunks; return how many."""
-        chunks = [self._chunks.popleft() for _ in range(min(_CHUNKS_AT_ONCE, len(self._chunks)))]
+    def _read_piece(self, chunks: list[Any], breathe: Callable[[], None]) -> int:
+        """Read the chunks of a piece; return how many."""
         at = 0
         while at < len(chunks):
             end = self._alike(chunks, at)
@@ -97,17 +100,11 @@ class Reader:
             breathe()
         return at
 
-    def _alike(self, chunks: Sequence[Any], begin: int) -> int:
-        """Return the index of the first chunk, from `begin` on, that has to be decoded."""
-        at = begin
-        if chunks[at] is ALIKE:
-            while at < len(chunks) and chunks[at] is ALIKE:
-                at += 1
-            return at
-        if self._skim is not None and type(chunks[at]) is bytes:
-            at = self._skim(chunks, begin)
-            self.edges = self.decoder.edges  # type: ignore[union-attr]  # who can skim has them
-        return at
+    def _alike(self, chunks: list[Any], begin: int) -> int:
+        """Return the index of a chunk from `begin` on before which none has to be decoded."""
+        if self._skim is None or type(chunks[begin]) is not bytes:
+            return begin
+        return begin + self._skim(chunks[begin : begin + _SKIMMED_AT_ONCE], 0)
 
     def flush(self) -> None:
         """Read what only the end of the stream completes."""

@@ -1,8 +1,9 @@
 """Where recording, thinking and telling are joined. Floor 4 (wrap).
 
-Two threads, both started by the first stream: the *thinker* sweeps live streams and decodes, the *teller*
+Two threads, each started when it is needed: the *thinker* sweeps live streams and decodes, the *teller*
 ends their spans. Ending a span runs whatever span processors the user has, and those may block; apart, a
-stuck collector holds up neither the decoding nor the memory of live streams.
+stuck collector holds up neither the decoding nor the memory of live streams. Ours never block: where there
+are no others the thinker tells by itself, and a busy event loop has one thread less to make room for.
 """
 
 from __future__ import annotations
@@ -26,14 +27,13 @@ from firsttoken._tell.feeds import begin_feeding, pulling
 from firsttoken._tell.metrics import StreamMetrics
 from firsttoken._version import __version__
 from firsttoken._wrap import process
-from firsttoken._wrap.live import LiveStream
+from firsttoken._wrap.live import Breathe, LiveStream
 from firsttoken._wrap.providers import Providers
 from firsttoken._wrap.request import Request
 from firsttoken.blocking import LoopMonitor, remember_stalls, watchdog
 
-SWEEP_NS: Final = 100_000_000
-#: An ended stream that waits for news of its event loop is looked at this often.
-SETTLING_S: Final = 0.02
+#: Live streams are looked at this often. Each time costs a busy event loop more than what is done in it.
+SWEEP_S: Final = 0.1
 #: How many finished streams may wait for a teller that is stuck in somebody's span processor.
 MAX_UNTOLD: Final = 4096
 
@@ -56,8 +56,6 @@ class Runtime:
         self._span_lock = threading.RLock()
         self._refused = 0
         self._live: dict[int, LiveStream] = {}
-        self._settling: list[LiveStream] = []
-        self._sweep_due_ns = 0
         self._closing = False
         self._context_var = current_context_var()
         self._thinker = Worker("firsttoken-thinker", self._sweep, woken=watchdog.glance)
@@ -132,7 +130,7 @@ class Runtime:
         recording = span.is_recording()
         if not recording and not live.settings.measure_unsampled:
             return
-        if not self._thinker.put(live):
+        if not self._thinker.put(live, at_once=False):
             # Another thread was faster; a span that nobody tells is at least ended.
             span.end()
             return
@@ -208,23 +206,13 @@ class Runtime:
     # --- on the thinker thread ---------------------------------------------------------------------
 
     def _sweep(self, begun: list[LiveStream]) -> float | None:
-        for live in begun:
-            self._live[id(live)] = live
-        now = monotonic_ns()
-        if now >= self._sweep_due_ns or self._thinker.asked:
-            self._sweep_due_ns = now + SWEEP_NS
-            self._settling = [live for live in list(self._live.values()) if self._look_at(live)]
-        else:
-            self._settling = [live for live in self._settling if self._look_at(live)]
-        if self._settling:
-            return SETTLING_S
-        return remaining_s(self._sweep_due_ns) if self._live else None
+        self._live.update((id(live), live) for live in begun)
+        for live in list(self._live.values()):
+            self._look_at(live)
+        return SWEEP_S if self._live else None
 
-    def _look_at(self, live: LiveStream) -> bool:
-        """Take in what is new of a stream and hand it on once it can be told.
-
-        Returns whether it ended and only waits for news of its event loop.
-        """
+    def _look_at(self, live: LiveStream) -> None:
+        """Take in what is new of a stream and hand it on once it can be told."""
         breathe = self._thinker.breathe
         breathe()
         ended = live.is_over
@@ -232,28 +220,30 @@ class Runtime:
             if self._closing:
                 live.conclude(breathe)
             elif not live.sweep(breathe, hurry=self._thinker.asked):
-                return ended
+                return
             if not live.handed_on:
                 live.handed_on = True
                 live.leave()
-                self._teller.put(live)
+                if carrier_for(live.provider).all:
+                    self._tell(live, breathe)
+                else:
+                    self._teller.put(live)
         # One that is told but goes on is looked at for as long as it does: its marks must go somewhere.
         if ended:
             self._live.pop(id(live), None)
-        return False
 
-    # --- on the teller thread ----------------------------------------------------------------------
+    # --- on the teller thread, or the thinker's --------------------------------------------------------
 
     def _tell_all(self, streams: list[LiveStream]) -> None:
         for live in streams:
             with guarded("tell a stream"):
-                self._tell(live)
+                self._tell(live, self._teller.breathe)
 
-    def _tell(self, live: LiveStream) -> None:
+    def _tell(self, live: LiveStream, breathe: Breathe) -> None:
         span, finished = live.span, live.finished
         if span is None:
             return
-        record, breathe = live.record, self._teller.breathe
+        record = live.record
         told: dict[str, Any] = {}
         if finished is None:
             # Summarizing it failed, and was counted: what is left to tell is that it was, and when.
@@ -287,4 +277,3 @@ class Runtime:
         """Begin anew in a forked child: the streams that live are the parent's to tell."""
         self._span_lock = threading.RLock()
         self._live.clear()
-        self._settling.clear()

@@ -9,7 +9,7 @@ Cost: tests/bench/bench_asgi.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from opentelemetry.trace import Span
 
@@ -21,9 +21,6 @@ from firsttoken._record.record import Detail, Ending
 from firsttoken._wrap.live import LiveStream
 from firsttoken.asgi._body import is_readable, reference, said_at_the_end
 from firsttoken.asgi._server_span import enrich
-from firsttoken.decoders.alike import ALIKE, is_plain
-
-_EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n")
 
 
 class ClientGone(BaseException):
@@ -40,8 +37,6 @@ class BodyStream:
     """
 
     __slots__ = (
-        "_after",
-        "_before",
         "_chunk_count",
         "_first_byte_ns",
         "_is_full",
@@ -66,9 +61,6 @@ class BodyStream:
         self._is_readable = is_readable(media_type)
         self._is_full = record.detail is Detail.FULL
         self._mark: Callable[[Any], None] = record.marks.append
-        #: With these a body begins and ends that says what the one before it said, in another word.
-        self._before: bytes | None = None
-        self._after = b""
         self._chunk_count = 0
         #: The number of the body that the server has not taken yet; 0 if there is none.
         self._sending = 0
@@ -105,18 +97,7 @@ class BodyStream:
         self._sending = self._chunk_count = number = self._chunk_count + 1
         self._size += len(body)
         mark(now)
-        before = self._before
-        if (
-            before is not None
-            and type(body) is bytes
-            and body.startswith(before)
-            and body.endswith(self._after)
-            and is_plain(body, len(before), len(body) - len(self._after))
-        ):
-            # Not kept: its memory is free again while the processor still has it at hand.
-            mark(ALIKE)
-        else:
-            mark(self._kept(body))
+        mark(body if self._is_readable and type(body) is bytes else self._readable(body))
         if number == 1:
             self._first_byte_ns = now - self._record.issued_ns
         try:
@@ -149,19 +130,12 @@ class BodyStream:
             if record.ending is not None:
                 self._tell(record.ending)
 
+    def _readable(self, body: Any) -> bytes | None:
+        return reference(body) if self._is_readable else None
+
     def _mark_taken(self, now_ns: int) -> None:
         if self._is_full:
             self._mark(now_ns)
-
-    def _kept(self, body: Any) -> bytes | None:
-        """Return what is to be decoded of a body, and look whether that is so for the next ones as well."""
-        if not self._is_readable:
-            return None
-        kept = reference(body)
-        # What comes after half an event is the other half, whatever it looks like.
-        edges = self._live.edges if kept is not None and kept.endswith(_EVENT_ENDS) else None
-        self._before, self._after = edges or (None, b"")
-        return kept
 
     def _tell(self, ending: Ending) -> None:
         if ending is self._told or self._server_span is None or not self._server_span.is_recording():

@@ -1,8 +1,8 @@
 """The event loop that runs in this thread, found without importing any: asyncio, uvloop or trio.
 
-Floor 4. `running` and `learn` are called on the loop's thread, `send`, `life` and `waits` on the watchdog
-thread. A program that
-has not imported asyncio or trio cannot be running it, so `sys.modules` says all there is to know.
+Floor 4. `running` and `learn` are called on the loop's thread, everything else on the watchdog thread. A
+program that has not imported asyncio or trio cannot be running it, so `sys.modules` says all there is to
+know.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Literal
+
+from firsttoken._clock import NS_PER_S
 
 Life = Literal["running", "stopped", "closed"]
 
@@ -21,11 +23,12 @@ _WAITERS = frozenset({"selectors", "asyncio.windows_events"})
 class AsyncioLoop:
     """An asyncio loop of any make (uvloop too), seen from another thread."""
 
-    __slots__ = ("_runner", "handle")
+    __slots__ = ("_runner", "_turn", "handle")
 
     def __init__(self, loop: Any) -> None:
         self.handle = loop
         self._runner: tuple[CodeType, int] | None = None
+        self._turn = _turn_of(loop)
 
     def learn(self, caller: FrameType | None) -> None:
         """Note who called a callback of ours: where the loop has no frames of its own, whoever runs it."""
@@ -44,6 +47,19 @@ class AsyncioLoop:
             if frame.f_globals.get("__name__") == "asyncio.base_events":
                 return True
         return False
+
+    def turned_ns(self, frame: FrameType) -> int | None:
+        """Return when it last looked for what there is to do: what it found then has its turn since.
+
+        On the monotonic clock; None where that cannot be seen.
+
+        frame: the innermost of its thread.
+        """
+        found: FrameType | None = frame
+        while found is not None and found.f_code is not self._turn:
+            found = found.f_back
+        turned_s = None if found is None else found.f_locals.get("end_time")
+        return int(turned_s * NS_PER_S) if isinstance(turned_s, float) else None
 
     def send(self, answer: Callable[[], None]) -> None:
         """Ask the loop to call `answer`.
@@ -65,6 +81,25 @@ class AsyncioLoop:
         await sys.modules["asyncio"].sleep(delay_s)
 
 
+def _turn_of(loop: Any) -> CodeType | None:
+    """Return the code of one turn of an asyncio loop; None of a loop that has its own, or its own clock.
+
+    Its local `end_time` is the time at which it had done with waiting, in every CPython so far.
+
+    Source: asyncio/base_events.py, BaseEventLoop._run_once
+    """
+    base = getattr(sys.modules.get("asyncio.base_events"), "BaseEventLoop", None)
+    kind = type(loop)
+    if (
+        base is None
+        or not isinstance(loop, base)
+        or (kind._run_once, kind.time) != (base._run_once, base.time)
+    ):
+        return None
+    code: CodeType | None = getattr(base._run_once, "__code__", None)
+    return code
+
+
 class TrioLoop:
     """One call of `trio.run`, seen from another thread."""
 
@@ -82,6 +117,10 @@ class TrioLoop:
         frame: the innermost of its thread.
         """
         return str(frame.f_globals.get("__name__")).startswith("trio._core._io_")
+
+    def turned_ns(self, frame: FrameType) -> int | None:
+        """Tell that nobody knows."""
+        return None
 
     def send(self, answer: Callable[[], None]) -> None:
         """Ask the run to call `answer`.
@@ -119,6 +158,10 @@ class NoLoop:
     def waits(self, frame: FrameType) -> bool:
         """Tell that nobody knows."""
         return False
+
+    def turned_ns(self, frame: FrameType) -> int | None:
+        """Tell that nobody knows."""
+        return None
 
     def send(self, answer: Callable[[], None]) -> None:
         """Refuse.

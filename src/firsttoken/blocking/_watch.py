@@ -3,9 +3,10 @@
 Floor 4. `Watch.tick` and `Watch.look` run on the watchdog thread, the heartbeat's answer on the loop's
 thread, `Watch.leave` anywhere.
 
-A loop that is seen waiting for something to do is alive, and is not woken for that. Only one that is seen
-at work is asked: a heartbeat is put in line behind what it does, and the time until it is answered is the
-time that everybody else in that line waits. (A loop at work for which nobody has to wait is alive, too.)
+A loop that is seen waiting for something to do is alive, and is not woken for that; nor is one that is
+seen in a turn that began just now. Any other is asked: a heartbeat is put in line behind what it does, and
+the time until it is answered is the time that everybody else in that line waits. (A loop at work for which
+nobody has to wait is alive, too.)
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from firsttoken.blocking._evidence import base_of_callback, base_of_task, captur
 from firsttoken.blocking._loops import NO_LOOP, Loop
 from firsttoken.blocking._silence import Seen, Silence
 
-#: A loop that is always seen waiting is asked all the same this often: it may wait for a processor.
+#: A loop that is always seen alive is asked all the same this often: it may wait for a processor.
 ASKED_ANYWAY_NS: Final = 250_000_000
 _OVER: Final = -1
 
@@ -65,6 +66,7 @@ class Watch:
         self._silence = Silence(self.thread_id, user_paths)
         self._void = False
         self._waits = self._glimpsed = False
+        self._turned_ns: int | None = None
         self._cpu_ns: int | None = None
         self._holder: int | None = None
         self._seen: Seen | None = None
@@ -152,14 +154,23 @@ class Watch:
         glimpse, self._glimpse = self._glimpse, ()
         self._cpu_ns, self._holder, self._glimpsed = cpu_ns, holder, bool(glimpse)
         self._waits = frame is not None and self._loop.waits(frame)
+        self._turned_ns = self._fresh_turn_ns(frame)
         if holder is not None and holder != self.thread_id:
             self._seen = capture(frames.get(holder)), holder
         elif glimpse:
             self._seen = glimpse, self.thread_id
-        elif self._waits:
+        elif self._waits or self._turned_ns is not None:
             self._seen = (), self.thread_id
         else:
             self._seen = self._base.cut(capture(frame)), self.thread_id
+
+    def _fresh_turn_ns(self, frame: FrameType | None) -> int | None:
+        """Return when the turn began that the loop is in; None if that is long ago, or unknown."""
+        if frame is None or self._waits or self.silent:
+            return None
+        turned_ns = self._loop.turned_ns(frame)
+        is_fresh = turned_ns is not None and 0 <= monotonic_ns() - turned_ns < self._period_ns
+        return turned_ns if is_fresh else None
 
     def tick(self, now_ns: int, suspended: bool) -> bool:
         """Advance; return False when this loop needs no more ticks for now.
@@ -180,11 +191,11 @@ class Watch:
         if suspended:
             self._alive_ns += max(0, late_ns)
         missed = now_ns - self._alive_ns - self._period_ns // 2 >= self._threshold_ns
-        if self._waits and not missed:
-            self._rest(now_ns, suspended)
-            if self._live == 0 and self._end():
+        if not missed and self._is_seen_alive(now_ns, suspended):
+            if self._live == 0 and self._waits and self._end():
                 return False
-            if now_ns - self._answered_ns < ASKED_ANYWAY_NS:
+            # One that computes may be about to block when its last stream has left: ask it.
+            if now_ns - self._answered_ns < ASKED_ANYWAY_NS and (self._waits or self._live > 0):
                 self._ticked_ns = now_ns
                 self.due_ns = now_ns + self._period_ns
                 return True
@@ -195,9 +206,24 @@ class Watch:
             self._silent_ns = now_ns - max(0, late_ns)
         if not suspended:
             self._silence.wait(late_ns)
-        if not self._waits or (seen is not None and seen[0]):
+        if seen is not None and (seen[0] or not (self._waits or self._turned_ns)):
             self._silence.add(now_ns, self._alive_ns, seen, outstanding=False)
         return self._send(now_ns)
+
+    def _is_seen_alive(self, now_ns: int, suspended: bool) -> bool:
+        """Take what the last look says for a proof of life, if it is one."""
+        if self._waits:
+            self._rest(now_ns, suspended)
+        elif self._turned_ns is not None:
+            cpu_ns = (
+                self._alive_cpu_ns if self._cpu_ns is None else self._cpu_ns - (now_ns - self._turned_ns)
+            )
+            self._prove(self._turned_ns, max(cpu_ns, self._alive_cpu_ns))
+            self._silence.clear()
+            self._settled_ns = self._turned_ns
+        else:
+            return False
+        return True
 
     def _rest(self, now_ns: int, suspended: bool) -> None:
         """Take a loop that waits to be alive; but it may have been kept from its processor before."""

@@ -1,8 +1,7 @@
 """Chunks that are the last one again with another text, known without decoding. Floor 2 (think).
 
 Most events of an answer differ in one string alone. Where one was decoded as one piece of text, the bytes
-before and after that text make a frame; what fits the frame says the same thing with another text. Frames
-are drawn on the thinker thread; the loop may compare with them, and need not keep what fits.
+before and after that text make a frame; what fits the frame says the same thing with another text.
 
 Cost: about a fifth of decoding it; tests/bench/bench_decoders.py, row "alike but for their text".
 """
@@ -16,12 +15,9 @@ from typing import Any, Final
 from firsttoken.decoders._delta import Delta, Reasoning, Text
 from firsttoken.decoders.sse import SSEFraming
 
-#: A chunk that fitted the frame of its stream and was not kept.
-ALIKE: Final = object()
-
 #: Whether what stands between the quotes of a JSON string is the text itself, without an escape. A longer
 #: one is left to the framing, which may find it too long.
-is_plain: Final = re.compile(rb'[^"\\\x00-\x1f]{1,1048576}').fullmatch
+_is_plain: Final = re.compile(rb'[^"\\\x00-\x1f]{1,1048576}').fullmatch
 #: How many frames in a row may fit nothing before we give up: events with counters or times in them.
 _MAX_MISFITS: Final = 8
 _ONE_EVENT: Final = re.compile(rb"(?:data|event):[^\r\n]*(?:\r?\n[^\r\n]+)*(\r?\n){2}")
@@ -44,14 +40,6 @@ class Frame:
         self._before: bytes | None = None
         self._after = b""
         self._misfits = 0
-
-    @property
-    def edges(self) -> tuple[bytes, bytes] | None:
-        """The bytes before and after the text; None while there is no frame.
-
-        What begins and ends so, with a text between that `is_plain`, is a whole event of the same kind.
-        """
-        return None if self._before is None else (self._before, self._after)
 
     def learn(self, event: bytes, deltas: Sequence[Delta]) -> None:
         """Note a chunk that was one whole wire event, and what it said."""
@@ -79,7 +67,7 @@ class Frame:
                 type(chunk) is not bytes
                 or not chunk.startswith(before)
                 or not chunk.endswith(after)
-                or not is_plain(chunk, size, len(chunk) - rest)
+                or not _is_plain(chunk, size, len(chunk) - rest)
             ):
                 break
         else:

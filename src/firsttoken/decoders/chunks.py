@@ -128,11 +128,6 @@ class ChunkDecoder:
         self.wire_events += end - begin
         return end
 
-    @property
-    def edges(self) -> tuple[bytes, bytes] | None:
-        """What a chunk begins and ends with that is a text event like the last one; None if unknown."""
-        return None if self._frame is None else self._frame.edges
-
     def flush(self) -> Sequence[Delta]:
         """Return what the end of the stream completes; called once, after the last `feed`."""
         return [delta for _, deltas in self.read_end() for delta in deltas]
