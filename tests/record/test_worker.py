@@ -228,56 +228,26 @@ def test_a_step_that_waits_for_itself_is_refused() -> None:
     assert worker.stop(10)
 
 
-class Clock:
-    """A clock that naps move, each as much later as `late_ns` says."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now_ns, self.late_ns = 10_000_000_000, 0
-        self.naps_ns: list[int] = []
-        monkeypatch.setattr(_worker, "monotonic_ns", lambda: self.now_ns)
-        monkeypatch.setattr(_worker, "sleep", self._sleep)
-        monkeypatch.setattr(_worker, "_next_turn_ns", 0)
-
-    def _sleep(self, seconds: float) -> None:
-        self.naps_ns.append(round(seconds * 1e9))
-        self.now_ns += self.naps_ns[-1] + self.late_ns
-
-
-NAP_NS = _worker.SLICE_NS * _worker.NAP_PER_SLICE
-
-
 def test_slices_and_naps_take_turns_over_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
+    now, naps = [10_000_000_000], []
+
+    def sleep(seconds: float) -> None:
+        naps.append(round(seconds * 1e9))
+        now[0] += naps[-1]
+
+    monkeypatch.setattr(_worker, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(_worker, "sleep", sleep)
+    monkeypatch.setattr(_worker, "_next_turn_ns", 0)
     one, other = Worker("test-one", lambda items: None), Worker("test-other", lambda items: None)
     one.breathe()
-    assert clock.naps_ns == []
+    assert naps == []
     one.breathe()
-    assert clock.naps_ns == []
-    clock.now_ns += _worker.SLICE_NS
+    assert naps == []
+    now[0] += _worker.SLICE_NS
     one.breathe()
-    assert clock.naps_ns == [NAP_NS]
+    assert naps == [_worker.NAP_NS]
     other.breathe()
-    assert clock.naps_ns == [NAP_NS, _worker.SLICE_NS + NAP_NS]
-
-
-@pytest.mark.parametrize(
-    ("late_ns", "slice_ns"),
-    [(_worker.SLICE_NS, _worker.SLICE_NS), (_worker.SLICE_NS + 1, _worker.LONG_SLICE_NS)],
-)
-def test_who_waited_long_for_the_interpreter_keeps_it_longer(
-    late_ns: int, slice_ns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock(monkeypatch)
-    worker = Worker("test-late", lambda items: None)
-    worker.breathe()
-    clock.now_ns, clock.late_ns = clock.now_ns + _worker.SLICE_NS, late_ns
-    worker.breathe()
-    clock.now_ns += slice_ns - 1
-    worker.breathe()
-    assert clock.naps_ns == [NAP_NS]
-    clock.now_ns += 1
-    worker.breathe()
-    assert clock.naps_ns == [NAP_NS, slice_ns * _worker.NAP_PER_SLICE]
+    assert naps == [_worker.NAP_NS, _worker.SLICE_NS + _worker.NAP_NS]
 
 
 def test_a_hurried_worker_does_not_nap(monkeypatch: pytest.MonkeyPatch) -> None:

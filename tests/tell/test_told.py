@@ -79,6 +79,13 @@ def test_content_begins_with_the_first_token_however_it_was_rounded() -> None:
     assert read({semconv.TIMELINE: attributes[semconv.TIMELINE]}).content_arrivals_s == ()
 
 
+def test_a_timeline_that_is_full_is_read() -> None:
+    arrivals = range(STARTED_NS, STARTED_NS + 120_000 * 20_000_000, 20_000_000)
+    told = read({semconv.TIMELINE: encode_timeline(arrivals, STARTED_NS, lambda: None)})
+    assert 60_000 < len(told.arrivals_s) < 120_000
+    assert told.arrivals_s[1] == 0.02
+
+
 def test_without_a_timeline_the_chunk_events_tell_the_arrivals() -> None:
     told = read(
         {},

@@ -5,8 +5,8 @@ The event loop and this thread share one GIL, so how long we think matters less 
 between small pieces of work; when the slice is over, the thread sleeps and the loop runs. All workers of
 a process take turns: were one to think while another naps, the loop would wait for both.
 
-To change hands costs the loop up to 0.1 ms each time, while it is busy. So whoever waited long for the GIL
-keeps it longer, and what is not urgent waits for a thread that wakes anyway.
+To change hands costs a busy loop up to 0.1 ms each time, so what is not urgent waits for a thread that
+wakes anyway.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._guard import guarded, note_fault
 
 SLICE_NS: Final = 200_000
-#: Of those who waited longer than a slice for the GIL.
-LONG_SLICE_NS: Final = 1_000_000
-#: A nap lasts so many times as long as the slice before it.
-NAP_PER_SLICE: Final = 2
+NAP_NS: Final = 400_000
 _AFTER_FAULT_S: Final = 0.1
 _WAKE: Final = object()
 
@@ -49,10 +46,10 @@ class Worker:
     name: the thread's name, as debuggers show it.
     step: called on the thread with the new items, in order; returns after how many seconds it wants to
         be called again without any, or None to rest until the next item.
-    capacity: how many items may wait. One more is refused and counted in `dropped`.
+    capacity: how many items may wait. One more is refu and counted in `dropped`.
     woken: called whenever the thread wakes, before anything else: it may have waited for the interpreter.
 
-    `dropped` counts refused items; `asked` tells the step whether somebody waits for it to return.
+    `dropped` counts refu items; `asked` tells the step whether somebody waits for it to return.
 
     A forked child gets an empty inbox and a thread of its own: what was waiting belongs to the parent.
     """
@@ -134,7 +131,7 @@ class Worker:
     def stop(self, timeout_s: float) -> bool:
         """Work off the inbox without naps; return False if time ran out first.
 
-        Items put later are refused and counted as dropped. The thread ends when the step has no more to
+        Items put later are refu and counted as dropped. The thread ends when the step has no more to
         do, which may be later.
         """
         if self._stopped:
@@ -229,13 +226,12 @@ def _wait_for_turn() -> int:
     No lock: should two workers ever start at once, they share one slice, and nobody waits for nobody.
     """
     global _next_turn_ns
-    now, slice_ns = monotonic_ns(), SLICE_NS
-    while now < (due_ns := _next_turn_ns):
-        sleep((due_ns - now) / NS_PER_S)
+    now = monotonic_ns()
+    while now < _next_turn_ns:
+        sleep((_next_turn_ns - now) / NS_PER_S)
         now = monotonic_ns()
-        slice_ns = LONG_SLICE_NS if now - due_ns > SLICE_NS else SLICE_NS
-    _next_turn_ns = now + slice_ns * (1 + NAP_PER_SLICE)
-    return now + slice_ns
+    _next_turn_ns = now + SLICE_NS + NAP_NS
+    return now + SLICE_NS
 
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
@@ -255,4 +251,4 @@ def remaining_s(deadline_ns: int) -> float:
     return max(0.0, (deadline_ns - monotonic_ns()) / NS_PER_S)
 
 
-__all__ = ["LONG_SLICE_NS", "NAP_PER_SLICE", "SLICE_NS", "Worker", "remaining_s"]
+__all__ = ["NAP_NS", "SLICE_NS", "Worker", "remaining_s"]

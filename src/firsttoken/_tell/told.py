@@ -20,8 +20,8 @@ from firsttoken.errors import DecodeError
 #: Name, Unix time (ns) and attributes.
 SpanEvent = tuple[str, int, Mapping[str, Any]]
 
-#: Base64 of the longest timeline, and of the one number that may be over.
-_TIMELINE_MAX_CHARACTERS: Final = MAX_TIMELINE_BYTES * 4 // 3 + 32
+#: Base64 of the longest timeline, and of the numbers that were encoded in one go with the last that fitted.
+_TIMELINE_MAX_CHARACTERS: Final = MAX_TIMELINE_BYTES * 4 // 3 + 1024
 #: Times are rounded to microseconds in the timeline and exact in the attributes.
 _ROUNDING_S: Final = 2e-6
 

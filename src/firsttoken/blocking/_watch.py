@@ -67,6 +67,7 @@ class Watch:
         self._void = False
         self._waits = self._glimpsed = False
         self._turned_ns: int | None = None
+        self._is_young = False
         self._cpu_ns: int | None = None
         self._holder: int | None = None
         self._seen: Seen | None = None
@@ -154,23 +155,19 @@ class Watch:
         glimpse, self._glimpse = self._glimpse, ()
         self._cpu_ns, self._holder, self._glimpsed = cpu_ns, holder, bool(glimpse)
         self._waits = frame is not None and self._loop.waits(frame)
-        self._turned_ns = self._fresh_turn_ns(frame)
+        self._turned_ns, self._is_young = None, False
+        if frame is not None and not self._waits and not self.silent:
+            self._turned_ns = self._loop.turned_ns(frame)
+            if self._turned_ns is not None:
+                self._is_young = 0 <= monotonic_ns() - self._turned_ns < self._period_ns
         if holder is not None and holder != self.thread_id:
             self._seen = capture(frames.get(holder)), holder
         elif glimpse:
             self._seen = glimpse, self.thread_id
-        elif self._waits or self._turned_ns is not None:
+        elif self._waits or self._is_young:
             self._seen = (), self.thread_id
         else:
             self._seen = self._base.cut(capture(frame)), self.thread_id
-
-    def _fresh_turn_ns(self, frame: FrameType | None) -> int | None:
-        """Return when the turn began that the loop is in; None if that is long ago, or unknown."""
-        if frame is None or self._waits or self.silent:
-            return None
-        turned_ns = self._loop.turned_ns(frame)
-        is_fresh = turned_ns is not None and 0 <= monotonic_ns() - turned_ns < self._period_ns
-        return turned_ns if is_fresh else None
 
     def tick(self, now_ns: int, suspended: bool) -> bool:
         """Advance; return False when this loop needs no more ticks for now.
@@ -204,9 +201,11 @@ class Watch:
             # Nothing in this process got the interpreter since then, this thread included: the heartbeat
             # that was due would have gone unanswered, and whoever just let go still stands at the line.
             self._silent_ns = now_ns - max(0, late_ns)
+        elif self._turned_ns == self._alive_ns:
+            self._silent_ns = self._alive_ns  # it is still in the turn in which it was last seen alive
         if not suspended:
             self._silence.wait(late_ns)
-        if seen is not None and (seen[0] or not (self._waits or self._turned_ns)):
+        if seen is not None and (seen[0] or not (self._waits or self._is_young)):
             self._silence.add(now_ns, self._alive_ns, seen, outstanding=False)
         return self._send(now_ns)
 
@@ -214,7 +213,7 @@ class Watch:
         """Take what the last look says for a proof of life, if it is one."""
         if self._waits:
             self._rest(now_ns, suspended)
-        elif self._turned_ns is not None:
+        elif self._turned_ns is not None and self._is_young:
             cpu_ns = (
                 self._alive_cpu_ns if self._cpu_ns is None else self._cpu_ns - (now_ns - self._turned_ns)
             )
