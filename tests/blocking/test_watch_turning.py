@@ -86,6 +86,24 @@ def test_a_block_that_let_nobody_look_is_told_though_the_turn_is_young_by_then(s
     assert scene.block().started_ns <= began_ns + PERIOD_MS * MS
 
 
+def test_two_blocks_never_overlap_though_the_second_is_in_the_turn_that_answered_the_first(
+    scene: Scene,
+) -> None:
+    turning(scene, 20).tick()
+    scene.after(70).answer()
+    answered_ns = scene.now_ns
+    turned_ns = answered_ns - 4 * MS
+    scene.after(3)
+    for _ in range(6):
+        scene.loop.turned_at_ns = turned_ns
+        scene.tick()
+        scene.now_ns = scene.watch.due_ns
+    scene.answer()
+    turning(scene).tick()
+    first, second = scene.blocks
+    assert first.ended_ns == answered_ns <= second.started_ns
+
+
 def test_times_between_short_turns_never_add_up_to_a_block(scene: Scene) -> None:
     for age_ms in (1, 12, 13, 30, 12, 1, 40, 5) * 8:
         turning(scene, age_ms).after(0, cpu_ms=PERIOD_MS).tick()

@@ -214,12 +214,11 @@ class Watch:
         if self._waits:
             self._rest(now_ns, suspended)
         elif self._turned_ns is not None and self._is_young:
-            cpu_ns = (
-                self._alive_cpu_ns if self._cpu_ns is None else self._cpu_ns - (now_ns - self._turned_ns)
-            )
-            self._prove(self._turned_ns, max(cpu_ns, self._alive_cpu_ns))
+            turned_ns, cpu_ns = self._turned_ns, self._cpu_ns or 0
+            if turned_ns > self._alive_ns:  # it may have answered since, in this very turn
+                self._prove(turned_ns, max(cpu_ns - (now_ns - turned_ns), self._alive_cpu_ns))
             self._silence.clear()
-            self._settled_ns = self._turned_ns
+            self._settled_ns = max(self._settled_ns, turned_ns)
         else:
             return False
         return True
