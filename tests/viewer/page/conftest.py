@@ -53,8 +53,9 @@ class Server:
         send(self.url, *streams)
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        # Asked, not killed: what it kept for this run alone goes with it.
+        self.process.terminate()
+        self.process.wait(30)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
