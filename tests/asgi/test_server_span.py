@@ -234,6 +234,26 @@ async def test_an_unsampled_one_stays_alone(traces: Traces) -> None:
     assert traces.spans() == ()
 
 
+@pytest.mark.parametrize("stands_between", [False, True])
+async def test_with_nowhere_to_tell_nothing_stands_between_server_and_application(
+    stands_between: bool, traces: Traces
+) -> None:
+    async def app(*given: Any) -> None:
+        assert (given[1:] == (receive, send)) is not stands_between
+        await ScriptedApp(b"a")(*given)
+
+    async def receive() -> Any:
+        raise AssertionError("nobody asks")
+
+    async def send(_: Any) -> None:
+        return None
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    traced_app = traced(app, traces) if stands_between else StreamTraceMiddleware(app)
+    await traced_app(scope, receive, send)
+    assert stands_between or len(scope) == 4, "it left something behind"
+
+
 async def test_an_error_event_is_sent_although_nobody_samples() -> None:
     app = StreamTraceMiddleware(ScriptedApp(b"a", then="raise"), error_event=True)
     with pytest.raises(SourceError):

@@ -98,12 +98,15 @@ class StreamTraceMiddleware:
         exchange = Exchange(self._options, scope, receive, send)
         token = exchange.begin(self.app)
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            if exchange.matters:
+                await self.app(scope, exchange.receive, exchange.send)
+            else:
+                await self.app(scope, receive, send)
         except BaseException as error:
             await exchange.finish(error)
             raise
         else:
-            if not exchange.is_over:
+            if exchange.matters and not exchange.is_over:
                 await exchange.finish(None)
         finally:
             del scope[_SEEN]

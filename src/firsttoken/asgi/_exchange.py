@@ -89,6 +89,8 @@ class Exchange:
     _is_gone = False
     #: Whether the application makes the SERVER span; by the start of the response it has.
     _is_made_inside = False
+    #: Whether there is anything to do on the way: a span to tell of it, or an error event to send.
+    matters = True
 
     def __init__(self, options: Options, scope: Scope, receive: Receive, send: Send) -> None:
         self._issued_ns = monotonic_ns()
@@ -252,6 +254,7 @@ class Exchange:
         runtime = default_runtime()
         provider = self._options.tracer_provider or runtime.tracer_provider or global_tracer_provider()
         if provider is None:
+            self.matters = runtime.settings.measure_unsampled or self._options.error_event is not None
             return None
         self._is_made_inside = is_made_inside(app)
         if self._is_made_inside:
