@@ -5,6 +5,7 @@ A small, seeded run of tests/bench/bench_attribution.py, which has more of every
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,8 @@ def _runtime_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ["slow provider", "slow reader", "reader that stops", "`time.sleep`", "CPU loop", "full thread pool"],
 )
 def test_an_injected_cause_is_told(plot: str) -> None:
+    if plot == "reader that stops" and sys.version_info < (3, 11):
+        pytest.skip("asyncio remembers cancel requests from 3.11 on: it ends with its last chunk")
     rounds, streams = 5, 3
     score = judge(play(plot, streams, rounds, seed=7))
     assert score.stalls >= (streams if plot == "reader that stops" else rounds)
