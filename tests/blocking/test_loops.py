@@ -129,9 +129,8 @@ async def look_at_a_loop_from_another_thread() -> None:
             await once(lambda: True in seen)
             at_work.set()
             while not over.is_set() and not looking.done():
-                selectors.DefaultSelector().select(
-                    0.001
-                )  # as a library does that waits for a reply in place
+                # As a library does that waits for a reply in place.
+                selectors.DefaultSelector().select(0.001)
         finally:
             over.set()  # or the executor waits for ever
         looking.result(30)

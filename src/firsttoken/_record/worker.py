@@ -46,10 +46,10 @@ class Worker:
     name: the thread's name, as debuggers show it.
     step: called on the thread with the new items, in order; returns after how many seconds it wants to
         be called again without any, or None to rest until the next item.
-    capacity: how many items may wait. One more is refu and counted in `dropped`.
+    capacity: how many items may wait. One more is refused and counted in `dropped`.
     woken: called whenever the thread wakes, before anything else: it may have waited for the interpreter.
 
-    `dropped` counts refu items; `asked` tells the step whether somebody waits for it to return.
+    `dropped` counts refused items; `asked` tells the step whether somebody waits for it to return.
 
     A forked child gets an empty inbox and a thread of its own: what was waiting belongs to the parent.
     """
@@ -131,7 +131,7 @@ class Worker:
     def stop(self, timeout_s: float) -> bool:
         """Work off the inbox without naps; return False if time ran out first.
 
-        Items put later are refu and counted as dropped. The thread ends when the step has no more to
+        Items put later are refused and counted as dropped. The thread ends when the step has no more to
         do, which may be later.
         """
         if self._stopped:
