@@ -19,11 +19,9 @@ from firsttoken.decoders import Decoder, DecoderFactory
 LONGEST_BYTES: Final = 65_536
 #: Marks are taken again after so many chunks, and a stream that still runs gives way after so many more.
 CHUNKS_PER_TURN: Final = 16_384
-#: Marks are taken in in pieces, of 256 chunks and more, and after some pieces more is taken.
+#: Taken marks are cut into pieces, of 256 chunks or 384; after some pieces marks are taken again.
 _MARKS_AT_ONCE: Final = 768
 _PIECES_PER_TAKE: Final = 2
-#: Chunks that may be alike are compared so many in one go.
-_SKIMMED_AT_ONCE: Final = 64
 
 
 class Reader:
@@ -104,7 +102,7 @@ class Reader:
         """Return the index of a chunk from `begin` on before which none has to be decoded."""
         if self._skim is None or type(chunks[begin]) is not bytes:
             return begin
-        return begin + self._skim(chunks[begin : begin + _SKIMMED_AT_ONCE], 0)
+        return self._skim(chunks, begin)
 
     def flush(self) -> None:
         """Read what only the end of the stream completes."""

@@ -97,11 +97,10 @@ class StreamTraceMiddleware:
         scope[_SEEN] = True
         exchange = Exchange(self._options, scope, receive, send)
         token = exchange.begin(self.app)
+        if exchange.matters:
+            receive, send = exchange.receive, exchange.send
         try:
-            if exchange.matters:
-                await self.app(scope, exchange.receive, exchange.send)
-            else:
-                await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
         except BaseException as error:
             await exchange.finish(error)
             raise

@@ -97,7 +97,7 @@ class BodyStream:
         self._sending = self._chunk_count = number = self._chunk_count + 1
         self._size += len(body)
         mark(now)
-        mark(body if self._is_readable and type(body) is bytes else self._readable(body))
+        mark(body if self._is_readable and type(body) is bytes else self._kept(body))
         if number == 1:
             self._first_byte_ns = now - self._record.issued_ns
         try:
@@ -130,7 +130,7 @@ class BodyStream:
             if record.ending is not None:
                 self._tell(record.ending)
 
-    def _readable(self, body: Any) -> bytes | None:
+    def _kept(self, body: Any) -> bytes | None:
         return reference(body) if self._is_readable else None
 
     def _mark_taken(self, now_ns: int) -> None:

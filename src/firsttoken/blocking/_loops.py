@@ -55,6 +55,8 @@ class AsyncioLoop:
 
         frame: the innermost of its thread.
         """
+        if self._turn is None:
+            return None
         found: FrameType | None = frame
         while found is not None and found.f_code is not self._turn:
             found = found.f_back
