@@ -125,5 +125,5 @@ def test_a_young_turn_is_not_looked_at_line_by_line(scene: Scene, monkeypatch: p
     def refuse(frame: object) -> None:
         raise AssertionError(f"it captured {frame}")
 
-    monkeypatch.setattr(sys.modules["firsttoken.blocking._watch"], "capture", refuse)
+    monkeypatch.setattr(sys.modules["firsttoken.blocking._lookout"], "capture", refuse)
     turning(scene).tick()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from firsttoken.blocking import _lookout as _lookout
 from firsttoken.blocking import _silence as _silence
 from firsttoken.blocking import _watch as _watch
 from firsttoken.blocking._culprit import LoopBlock
@@ -66,7 +67,8 @@ class Scene:
         self.pauses: list[GcPause] = []
         self.blocks: list[LoopBlock] = []
         self.resumed: list[Watch] = []
-        monkeypatch.setattr(_watch, "monotonic_ns", lambda: self.now_ns)
+        for module in (_watch, _lookout):
+            monkeypatch.setattr(module, "monotonic_ns", lambda: self.now_ns)
         monkeypatch.setattr(_watch, "time", SimpleNamespace(thread_time_ns=lambda: self.cpu_ns))
         counter = SimpleNamespace(read_ns=lambda: self.delay_ns)
         monkeypatch.setattr(_silence, "RunDelay", lambda native_id: counter)

@@ -21,8 +21,9 @@ from types import FrameType
 from typing import Final
 
 from firsttoken._clock import monotonic_ns
-from firsttoken.blocking._culprit import LoopBlock, Stack
-from firsttoken.blocking._evidence import base_of_callback, base_of_task, capture
+from firsttoken.blocking._culprit import LoopBlock
+from firsttoken.blocking._evidence import base_of_callback, base_of_task
+from firsttoken.blocking._lookout import Lookout, Sight
 from firsttoken.blocking._loops import NO_LOOP, Loop
 from firsttoken.blocking._silence import Seen, Silence
 
@@ -65,13 +66,8 @@ class Watch:
         self._alive_cpu_ns = self._answered_cpu_ns = time.thread_time_ns()
         self._silence = Silence(self.thread_id, user_paths)
         self._void = False
-        self._waits = self._glimpsed = False
-        self._turned_ns: int | None = None
-        self._is_young = False
-        self._cpu_ns: int | None = None
-        self._holder: int | None = None
-        self._seen: Seen | None = None
-        self._glimpse: Stack = ()
+        self._lookout = Lookout(self.thread_id, self._period_ns)
+        self._sight = Sight()
 
     def enter(self, handle: object) -> bool:
         """Count one more live stream; False if this watch is over, or of another loop than `handle`."""
@@ -137,37 +133,20 @@ class Watch:
         return self._answered_ns < self._sent_ns
 
     def glance(self, frames: Mapping[int, FrameType]) -> None:
-        """Keep where the loop stands, if it is at work, in case it has gone on by the next `look`."""
-        frame = frames.get(self.thread_id)
-        if not self._glimpse and frame is not None and not self._loop.waits(frame):
-            self._glimpse = self._base.cut(capture(frame))
+        """Take a look between two, on another thread of ours, in case the loop goes on before the next."""
+        self._lookout.glance(self._loop, self._base, frames)
 
     def look(self, frames: Mapping[int, FrameType], cpu_ns: int | None, holder: int | None = None) -> None:
-        """Take the stack for the tick that follows, before anything gives up the interpreter.
+        """Take a look for the tick that follows, before anything gives up the interpreter.
 
         Code that held the interpreter lets go of it at the line that held it, and goes on when we do.
 
         frames: the innermost frame of every thread.
-        cpu_ns: the processor time of the loop's thread, None if it is not known.
-        holder: the thread that seems to have held the interpreter since the last tick, None if none did.
+        cpu_ns, holder: as of `Sight`.
         """
-        frame = frames.get(self.thread_id)
-        glimpse, self._glimpse = self._glimpse, ()
-        self._cpu_ns, self._holder, self._glimpsed = cpu_ns, holder, bool(glimpse)
-        self._waits = frame is not None and self._loop.waits(frame)
-        self._turned_ns, self._is_young = None, False
-        if frame is not None and not self._waits and not self.silent:
-            self._turned_ns = self._loop.turned_ns(frame)
-            if self._turned_ns is not None:
-                self._is_young = 0 <= monotonic_ns() - self._turned_ns < self._period_ns
-        if holder is not None and holder != self.thread_id:
-            self._seen = capture(frames.get(holder)), holder
-        elif glimpse:
-            self._seen = glimpse, self.thread_id
-        elif self._waits or self._is_young:
-            self._seen = (), self.thread_id
-        else:
-            self._seen = self._base.cut(capture(frame)), self.thread_id
+        self._sight = self._lookout.look(
+            self._loop, self._base, frames, cpu_ns, holder, was_asked=self.silent
+        )
 
     def tick(self, now_ns: int, suspended: bool) -> bool:
         """Advance; return False when this loop needs no more ticks for now.
@@ -175,60 +154,58 @@ class Watch:
         now_ns: the time (monotonic ns).
         suspended: whether the process was stopped since the last tick, so that lateness means nothing.
         """
-        seen, self._seen = self._seen, None
+        sight = self._sight
+        self._sight = sight._replace(seen=None)  # evidence for one tick only
         if self.over:
             return False
         if self.silent:
-            return self._still_silent(now_ns, suspended, seen)
+            return self._still_silent(now_ns, suspended, sight.seen)
         if self._asked:
-            self._take_answer(suspended, seen)
+            self._take_answer(suspended, sight)
             if self._closing and self._end():
                 return False
         late_ns = now_ns - max(self.due_ns, self._alive_ns)
         if suspended:
             self._alive_ns += max(0, late_ns)
         missed = now_ns - self._alive_ns - self._period_ns // 2 >= self._threshold_ns
-        if not missed and self._is_seen_alive(now_ns, suspended):
-            if self._live == 0 and self._waits and self._end():
+        if sight.is_fine and not missed:
+            self._prove_by_sight(sight, now_ns, suspended)
+            if self._live == 0 and sight.waits and self._end():
                 return False
             # One that computes may be about to block when its last stream has left: ask it.
-            if now_ns - self._answered_ns < ASKED_ANYWAY_NS and (self._waits or self._live > 0):
+            if now_ns - self._answered_ns < ASKED_ANYWAY_NS and (sight.waits or self._live > 0):
                 self._ticked_ns = now_ns
                 self.due_ns = now_ns + self._period_ns
                 return True
         self._silent_ns = now_ns
-        if missed or (self._holder is not None and not suspended):
+        if missed or (sight.holder is not None and not suspended):
             # Nothing in this process got the interpreter since then, this thread included: the heartbeat
             # that was due would have gone unanswered, and whoever just let go still stands at the line.
             self._silent_ns = now_ns - max(0, late_ns)
-        elif self._turned_ns == self._alive_ns:
+        elif sight.turned_ns == self._alive_ns:
             self._silent_ns = self._alive_ns  # it is still in the turn in which it was last seen alive
         if not suspended:
             self._silence.wait(late_ns)
-        if seen is not None and (seen[0] or not (self._waits or self._is_young)):
-            self._silence.add(now_ns, self._alive_ns, seen, outstanding=False)
+        if sight.seen is not None and (sight.seen[0] or not sight.is_fine):
+            self._silence.add(now_ns, self._alive_ns, sight.seen, outstanding=False)
         return self._send(now_ns)
 
-    def _is_seen_alive(self, now_ns: int, suspended: bool) -> bool:
-        """Take what the last look says for a proof of life, if it is one."""
-        if self._waits:
-            self._rest(now_ns, suspended)
-        elif self._turned_ns is not None and self._is_young:
-            turned_ns, cpu_ns = self._turned_ns, self._cpu_ns or 0
+    def _prove_by_sight(self, sight: Sight, now_ns: int, suspended: bool) -> None:
+        if sight.waits:
+            self._rest(now_ns, sight.cpu_ns, suspended)
+        elif sight.turned_ns is not None:
+            turned_ns, cpu_ns = sight.turned_ns, sight.cpu_ns or 0
             if turned_ns > self._alive_ns:  # it may have answered since, in this very turn
                 self._prove(turned_ns, max(cpu_ns - (now_ns - turned_ns), self._alive_cpu_ns))
             self._silence.clear()
             self._settled_ns = max(self._settled_ns, turned_ns)
-        else:
-            return False
-        return True
 
-    def _rest(self, now_ns: int, suspended: bool) -> None:
+    def _rest(self, now_ns: int, cpu_ns: int | None, suspended: bool) -> None:
         """Take a loop that waits to be alive; but it may have been kept from its processor before."""
         starved_ns = 0 if suspended else self._silence.starved_ns()
         if starved_ns >= self._threshold_ns:
             self._tell(self._silence.starvation(max(self._told_ns, now_ns - starved_ns), now_ns))
-        self._prove(now_ns, self._alive_cpu_ns if self._cpu_ns is None else self._cpu_ns)
+        self._prove(now_ns, self._alive_cpu_ns if cpu_ns is None else cpu_ns)
         self._settled_ns = now_ns
 
     def _still_silent(self, now_ns: int, suspended: bool, seen: Seen | None) -> bool:
@@ -245,13 +222,14 @@ class Watch:
         self.due_ns = now_ns + max(self._threshold_ns // 5, rarer_ns)
         return True
 
-    def _take_answer(self, suspended: bool, seen: Seen | None) -> None:
+    def _take_answer(self, suspended: bool, sight: Sight) -> None:
         if suspended:
             self._discount(max(0, self._answered_ns - max(self._ticked_ns, self._silent_ns)))
         elif self._answered_ns > self.due_ns:
             # Where the loop stands by now tells nothing any more; who held it up before, does.
+            seen = sight.seen
             other = seen is not None and seen[1] != self.thread_id
-            self._silence.miss(self._answered_ns - self.due_ns, seen if other or self._glimpsed else None)
+            self._silence.miss(self._answered_ns - self.due_ns, seen if other or sight.glimpsed else None)
         self._conclude()
 
     def _discount(self, suspended_ns: int) -> None:
