@@ -9,7 +9,7 @@ Cost: tests/bench/bench_asgi.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.trace import Span
 
@@ -21,6 +21,8 @@ from firsttoken._record.record import Detail, Ending
 from firsttoken._wrap.live import LiveStream
 from firsttoken.asgi._body import is_readable, reference, said_at_the_end
 from firsttoken.asgi._server_span import enrich
+
+_NOTHING_SO_FAR: Final = object()
 
 
 class ClientGone(BaseException):
@@ -40,9 +42,9 @@ class BodyStream:
         "_chunk_count",
         "_first_byte_ns",
         "_is_full",
-        "_is_readable",
         "_live",
         "_mark",
+        "_plain_type",
         "_record",
         "_send",
         "_sending",
@@ -58,12 +60,13 @@ class BodyStream:
         self._record = record
         self._send = send
         self._server_span = server_span
-        self._is_readable = is_readable(media_type)
+        #: What can be kept as it is; None if nobody could read it.
+        self._plain_type = bytes if is_readable(media_type) else None
         self._is_full = record.detail is Detail.FULL
         self._mark: Callable[[Any], None] = record.marks.append
+        #: The message that the server has not taken yet, if any.
+        self._sending: object = _NOTHING_SO_FAR
         self._chunk_count = 0
-        #: The number of the body that the server has not taken yet; 0 if there is none.
-        self._sending = 0
         self._size = 0
         self._first_byte_ns: int | None = None
         self._told: Ending | None = None
@@ -90,24 +93,22 @@ class BodyStream:
             await self._send(message)
             return
         now = monotonic_ns()
-        mark = self._mark
-        if self._sending:
-            # Another task is still sending (keepalives do that): for the stream, that hold ends here.
-            self._mark_taken(now)
-        self._sending = self._chunk_count = number = self._chunk_count + 1
+        if self._sending is not None:
+            self._begin_unlike_most(now)
+        self._sending = message
+        self._chunk_count += 1
         self._size += len(body)
+        mark = self._mark
         mark(now)
-        mark(body if self._is_readable and type(body) is bytes else self._kept(body))
-        if number == 1:
-            self._first_byte_ns = now - self._record.issued_ns
+        mark(body if type(body) is self._plain_type else self._kept(body))
         try:
             await self._send(message)
         except OSError:
             # How servers say, since ASGI 2.4, that the client is gone.
             self.end(ClientGone())
             raise
-        if self._sending == number:
-            self._sending = 0
+        if self._sending is message:
+            self._sending = None
             if self._is_full:
                 self._mark(monotonic_ns())
 
@@ -130,12 +131,15 @@ class BodyStream:
             if record.ending is not None:
                 self._tell(record.ending)
 
-    def _kept(self, body: Any) -> bytes | None:
-        return reference(body) if self._is_readable else None
-
-    def _mark_taken(self, now_ns: int) -> None:
-        if self._is_full:
+    def _begin_unlike_most(self, now_ns: int) -> None:
+        if self._sending is _NOTHING_SO_FAR:
+            self._first_byte_ns = now_ns - self._record.issued_ns
+        elif self._is_full:
+            # Another task is still sending (keepalives do that): for the stream, that hold ends here.
             self._mark(now_ns)
+
+    def _kept(self, body: Any) -> bytes | None:
+        return None if self._plain_type is None else reference(body)
 
     def _tell(self, ending: Ending) -> None:
         if ending is self._told or self._server_span is None or not self._server_span.is_recording():
