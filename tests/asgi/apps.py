@@ -34,7 +34,7 @@ class ScriptedApp:
         self.bodies = bodies
         self.then = then
         self.between = between
-        self.start = {
+        self.start: dict[str, Any] = {
             "type": "http.response.start",
             "status": status,
             "headers": [(b"Content-Type", content_type.encode()), *headers],

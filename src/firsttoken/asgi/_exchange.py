@@ -1,7 +1,7 @@
 """One HTTP request and its response, as their messages pass by. Floor 5 (plug; ASGI); the request's task.
 
-The application pushes, so nothing is iterated here: every message goes on as the very object it came as,
-and what it tells is noted on the way.
+The application pushes, so nothing is iterated here: every message goes on as the very object it came as
+(a copy, where headers are added or could be read only once), and what it tells is noted on the way.
 
 Cost: tests/bench/bench_asgi.py.
 """
@@ -16,17 +16,14 @@ from typing import Any, Final
 import anyio
 import anyio.lowlevel
 from opentelemetry import context as otel_context
-from opentelemetry.trace import (
-    Span,
-    TracerProvider,
-)
+from opentelemetry.trace import Span, TracerProvider
 
 from firsttoken._asgi_types import App, Message, Receive, Scope, Send
 from firsttoken._clock import monotonic_ns
 from firsttoken._guard import guarded, note_fault
 from firsttoken._wrap.default import default_runtime
 from firsttoken.asgi._body import EVENT_STREAM, body_request, types_in
-from firsttoken.asgi._headers import trace_headers
+from firsttoken.asgi._headers import trace_headers, with_lasting_headers
 from firsttoken.asgi._server_span import (
     context_below,
     current_server_span,
@@ -137,6 +134,7 @@ class Exchange:
                 return stream.send(message)
             return self._body(message)
         if kind == _START:
+            message = with_lasting_headers(message)
             try:
                 message = self._start(message)
             except Exception as error:
@@ -186,7 +184,8 @@ class Exchange:
     def _start(self, message: Message) -> Message:
         """Note what the response will be; return the message, changed only where headers are asked for."""
         self._status = message.get("status")
-        for name, value in message.get("headers", ()):
+        headers = message.get("headers") or ()
+        for name, value in headers:
             # Most names are neither, as their length tells.
             if len(name) == 12 and name.lower() == b"content-type":
                 self._content_type, self._media_type = types_in(bytes(value))
@@ -200,7 +199,7 @@ class Exchange:
         else:
             self._streams_if_more = options.all_bodies
         added = trace_headers(self._server_span, options.trace_headers) if options.trace_headers else ()
-        return {**message, "headers": [*message.get("headers", ()), *added]} if added else message
+        return {**message, "headers": [*headers, *added]} if added else message
 
     def _begin_stream(self) -> None:
         self._streams_if_more = False

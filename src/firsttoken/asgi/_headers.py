@@ -1,4 +1,4 @@
-"""Response headers that name the trace, so that a browser can find it. Floor 5 (plug; ASGI); on the loop.
+"""Response headers that the server can read again, and that name the trace. Floor 5 (plug; ASGI); on the loop.
 
 Source: https://www.w3.org/TR/trace-context-2/#traceresponse-header, https://www.w3.org/TR/server-timing/
 """
@@ -9,6 +9,8 @@ from collections.abc import Collection
 from typing import Final
 
 from opentelemetry.trace import Span, format_span_id, format_trace_id
+
+from firsttoken._asgi_types import Message
 
 TRACERESPONSE: Final = "traceresponse"
 SERVER_TIMING: Final = "server-timing"
@@ -33,3 +35,12 @@ def trace_headers(span: Span | None, asked: Collection[str]) -> list[tuple[bytes
     if SERVER_TIMING in asked:
         headers.append((b"server-timing", f'traceparent;desc="{named}"'.encode()))
     return headers
+
+
+def with_lasting_headers(message: Message) -> Message:
+    """Return the start of a response with headers that can be read more than once."""
+    headers = message.get("headers")
+    if headers is None or isinstance(headers, list | tuple):
+        return message
+    # ASGI allows any iterable: what we read of a generator, the server would never see.
+    return {**message, "headers": list(headers)}
