@@ -17,6 +17,7 @@ Between = Callable[[int], Awaitable[None]]
 class ScriptedApp:
     """Streams `bodies` and remembers the very messages and scope it had to do with.
 
+    last: the body of the last message.
     then: what follows the bodies: `end`, `raise`, `return` without a last message, or `listen` until the
         client is gone.
     between: awaited before each body, with its index.
@@ -25,6 +26,7 @@ class ScriptedApp:
     def __init__(
         self,
         *bodies: Any,
+        last: Any = b"",
         content_type: str = "text/event-stream",
         then: str = "end",
         between: Between | None = None,
@@ -32,6 +34,7 @@ class ScriptedApp:
         status: int = 200,
     ) -> None:
         self.bodies = bodies
+        self.last = last
         self.then = then
         self.between = between
         self.start: dict[str, Any] = {
@@ -62,7 +65,7 @@ class ScriptedApp:
             while (await receive())["type"] != "http.disconnect":
                 pass
         if self.then == "end":
-            await tell({"type": "http.response.body", "body": b"", "more_body": False})
+            await tell({"type": "http.response.body", "body": self.last, "more_body": False})
 
 
 def traced(app: Any, traces: Traces, **options: Any) -> StreamTraceMiddleware:
@@ -82,6 +85,14 @@ def server_and_stream(traces: Traces) -> tuple[Any, Any]:
     assert stream.parent is not None
     assert stream.parent.span_id == server.context.span_id
     return server, stream
+
+
+def check_told_alike(traces: Traces, outcome: str, chunk_count: int, size: int) -> None:
+    """Check that the SERVER span and the stream span tell the same of a response."""
+    for span in server_and_stream(traces):
+        assert span.attributes["firsttoken.outcome"] == outcome
+        assert span.attributes["firsttoken.chunk.count"] == chunk_count
+        assert span.attributes["firsttoken.body.size"] == size
 
 
 def outcomes(traces: Traces) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""What passes between server and application where the application uses ASGI in an unusual way."""
+"""Applications that use ASGI in an unusual way: what passes, and what is told of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from opentelemetry.trace import SpanKind
 
 from firsttoken.testing._asgi_client import StreamingAsgiClient
-from tests.asgi.apps import ScriptedApp, server_and_stream, traced, words
+from tests.asgi.apps import ScriptedApp, check_told_alike, server_and_stream, traced, words
 from tests.conftest import Traces
 
 pytestmark = pytest.mark.anyio
@@ -20,6 +21,22 @@ PAIRS = [EVENT_STREAM, (b"x-request-id", b"42")]
 async def read(app: Any, **options: Any) -> bytes:
     async with StreamingAsgiClient(app).stream(**options) as response:
         return await response.aread()
+
+
+def server_span_around(app: Any, traces: Traces) -> Any:
+    """Return `app` inside a SERVER span of another, which ends with the last message."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        async def send_and_end(message: Any) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message["more_body"]:
+                span.end()
+
+        tracer = traces.provider.get_tracer("outer")
+        with tracer.start_as_current_span("GET", kind=SpanKind.SERVER, end_on_exit=False) as span:
+            await app(scope, receive, send_and_end)
+
+    return serve
 
 
 # --- headers ---------------------------------------------------------------------------------------
@@ -61,3 +78,56 @@ async def test_headers_that_cannot_be_read_fail_in_the_application(traces: Trace
     app.start["headers"] = failing()
     with pytest.raises(LookupError):
         await read(traced(app, traces))
+
+
+# --- a last message with a body --------------------------------------------------------------------
+
+ERROR = b'data: {"error": {"type": "overloaded"}}\n\n'
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("bodies", [(), words("a", "b", "c")])
+@pytest.mark.parametrize(
+    ("last", "outcome"),
+    [(ERROR, "failed"), (bytearray(ERROR), "failed"), (ERROR[:-2], "failed"), (words("d")[0], "completed")],
+)
+async def test_what_the_last_message_carries_is_on_the_server_span(
+    last: Any, outcome: str, bodies: tuple[bytes, ...], outside: bool, traces: Traces
+) -> None:
+    app = traced(ScriptedApp(*bodies, last=last), traces)
+    body = await read(server_span_around(app, traces) if outside else app)
+    assert body == b"".join(bodies) + last
+    check_told_alike(traces, outcome, len(bodies) + 1, len(body))
+    server, _ = server_and_stream(traces)
+    assert server.attributes["firsttoken.time_to_first_byte"] > 0
+
+
+async def test_what_nobody_can_read_is_counted_in_the_last_message(traces: Traces) -> None:
+    app = ScriptedApp(b"\x00", last=b"\x01\x02", content_type="image/gif")
+    await read(traced(app, traces, all_bodies=True))
+    check_told_alike(traces, "completed", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "last", "outcome"),
+    [
+        (OSError("gone"), words("a")[0], "cancelled"),
+        (OSError("gone"), ERROR, "failed"),
+        (LookupError("a fault of the server"), words("a")[0], "failed"),
+    ],
+)
+async def test_a_last_message_that_is_not_taken_counts_once(
+    error: Exception, last: bytes, outcome: str, traces: Traces
+) -> None:
+    async def send(message: Any) -> None:
+        if message.get("body") == last:
+            raise error
+
+    async def receive() -> Any:
+        raise AssertionError("nobody asks")
+
+    bodies = (b": ping\n\n",)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    with pytest.raises(type(error)):
+        await traced(ScriptedApp(*bodies, last=last), traces)(scope, receive, send)
+    check_told_alike(traces, outcome, 2, len(bodies[0]) + len(last))

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.asgi.apps import ScriptedApp, traced, words
+from tests.asgi.apps import ScriptedApp, check_told_alike, traced, words
 from tests.conftest import BACKENDS, Traces
 from tests.serving import http1_get, on_uvicorn
 
@@ -39,3 +39,11 @@ async def test_headers_out_of_a_generator_are_sent(traces: Traces) -> None:
     response = await response_of(traced(app, traces))
     assert b"\r\ncontent-type: text/event-stream\r\nx-request-id: 42\r\n" in response
     assert response.endswith(LAST_CHUNK)
+
+
+@pytest.mark.parametrize("bodies", [(), words("a", "b")])
+async def test_what_the_last_message_carries_is_told(bodies: tuple[bytes, ...], traces: Traces) -> None:
+    last = b'data: {"error": {"type": "overloaded"}}\n\n'
+    app = ScriptedApp(*bodies, last=last)
+    assert last in await response_of(traced(app, traces))
+    check_told_alike(traces, "failed", len(bodies) + 1, sum(map(len, bodies)) + len(last))

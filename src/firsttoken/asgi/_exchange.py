@@ -174,7 +174,7 @@ class Exchange:
             await self._send(message)
         else:
             # Outside of us, the SERVER span ends as soon as this message is sent.
-            stream.completes(is_failing=is_failing)
+            stream.completes(message.get("body"), is_failing=is_failing)
             await stream.send(message)
             if not is_failing:
                 stream.end(None)

@@ -1,4 +1,4 @@
-"""Response headers that the server can read again, and that name the trace. Floor 5 (plug; ASGI); on the loop.
+"""Response headers: lasting ones, and ones that name the trace to a browser. Floor 5 (plug; ASGI); loop.
 
 Source: https://www.w3.org/TR/trace-context-2/#traceresponse-header, https://www.w3.org/TR/server-timing/
 """

@@ -112,13 +112,14 @@ class BodyStream:
             if self._is_full:
                 self._mark(monotonic_ns())
 
-    def completes(self, *, is_failing: bool) -> None:
+    def completes(self, body: Any, *, is_failing: bool) -> None:
         """Put on the SERVER span that the last message is about to be sent, after which it may be over.
 
+        body: of that message, if it has one; `send` counts and marks it.
         is_failing: an exception is on its way.
         """
         if self._record.ending is None:
-            self._tell(Ending.RAISED if is_failing else Ending.EXHAUSTED)
+            self._tell(Ending.RAISED if is_failing else Ending.EXHAUSTED, body or b"")
 
     def end(self, error: BaseException | None) -> None:
         """Note how the stream ended, as `StreamRecord.end` does; only the first call counts."""
@@ -141,21 +142,24 @@ class BodyStream:
     def _kept(self, body: Any) -> bytes | None:
         return None if self._plain_type is None else reference(body)
 
-    def _tell(self, ending: Ending) -> None:
+    def _tell(self, ending: Ending, unsent: Any = b"") -> None:
         if ending is self._told or self._server_span is None or not self._server_span.is_recording():
             return
         self._told = ending
         with guarded("enrich the SERVER span"):
-            said_error, said_end = said_at_the_end(self._live)
+            first_byte_ns = self._first_byte_ns
+            if unsent and self._sending is _NOTHING_SO_FAR:
+                first_byte_ns = monotonic_ns() - self._record.issued_ns
+            said_error, said_end = said_at_the_end(self._live, self._kept(unsent))
             enrich(
                 self._server_span,
                 ending=ending,
                 said_error=said_error,
                 said_end=said_end,
                 error_type=self._record.error_type,
-                chunk_count=self._chunk_count,
-                size=self._size,
-                first_byte_ns=self._first_byte_ns,
+                chunk_count=self._chunk_count + bool(unsent),
+                size=self._size + len(unsent),
+                first_byte_ns=first_byte_ns,
             )
 
 
