@@ -35,9 +35,9 @@ _KINDS = {
 
 
 def read_all(decoder: ChunkDecoder, chunks: Iterable[Any]) -> Readings:
-    """Return all readings of a stream, those of its end included."""
+    """Return what each wire event of a stream says, with its number; those at the end included."""
     readings = [reading for chunk in chunks for reading in decoder.read(chunk)]
-    return readings + decoder.read_end()
+    return [(event, deltas) for event, _, deltas in readings + decoder.read_end()]
 
 
 def facts_of(readings: Readings, wire_events: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from firsttoken._record.record import Detail, StreamRecord
 from firsttoken._think.tally import Tally
 from firsttoken._wrap.reader import Reader
 from firsttoken.asgi._stream import BodyStream
-from firsttoken.decoders import ChunkDecoder, Decoder, Delta, decoder_for
+from firsttoken.decoders import ChunkDecoder, Decoder
 from tests.decoders.mutation import mutated, pieces_of
 from tests.replay_server import cut
 
@@ -135,26 +135,10 @@ def _is_spoken(event: bytes, string: re.Match[bytes]) -> bool:
     )
 
 
-class _Unhurried:
+class _Unhurried(ChunkDecoder):
     """A decoder without the shortcut."""
 
-    def __init__(self, decoder: Decoder) -> None:
-        self.decoder = decoder
-        self.provider = decoder.provider
-
-    @property
-    def has_done(self) -> bool:
-        return self.decoder.has_done
-
-    @property
-    def has_finish(self) -> bool:
-        return self.decoder.has_finish
-
-    def feed(self, chunk: Any) -> Sequence[Delta]:
-        return self.decoder.feed(chunk)
-
-    def flush(self) -> Sequence[Delta]:
-        return self.decoder.flush()
+    skim = None  # type: ignore[assignment]
 
 
 class _Counting(ChunkDecoder):
@@ -194,7 +178,7 @@ class _Account:
 
 def unhurried(chunks: Sequence[Any], times_ns: Sequence[int], content_type: str | None) -> dict[str, Any]:
     """Return the account of a stream that was decoded chunk by chunk."""
-    account = _Account(lambda: _Unhurried(decoder_for(content_type=content_type)))
+    account = _Account(lambda: _Unhurried(content_type=content_type))
     for time_ns, chunk in zip(times_ns, chunks, strict=True):
         account.record.marks += (time_ns, chunk)
     return account.close()

@@ -21,8 +21,8 @@ from firsttoken.decoders import (
     ToolCall,
     Undecoded,
 )
-from firsttoken.decoders.chunks import MAX_HELD_PAYLOADS
 from firsttoken.decoders.formats.openai_chat import OpenAIChat
+from firsttoken.decoders.undecided import MAX_HELD_PAYLOADS
 from tests.corpus.write import STREAMS
 from tests.decoders.corpus import Case, cases
 from tests.decoders.facts import facts_of, read_all
@@ -247,8 +247,8 @@ def test_feed_is_read_laid_flat(stream: Any) -> None:
     pieces = [stream.body[at : at + 60] for at in range(0, len(stream.body), 60)]
     reading, feeding = ChunkDecoder(), ChunkDecoder()
     for piece in pieces:
-        assert list(feeding.feed(piece)) == [delta for _, deltas in reading.read(piece) for delta in deltas]
-    assert list(feeding.flush()) == [delta for _, deltas in reading.read_end() for delta in deltas]
+        assert list(feeding.feed(piece)) == [delta for told in reading.read(piece) for delta in told.deltas]
+    assert list(feeding.flush()) == [delta for told in reading.read_end() for delta in told.deltas]
     assert feeding.wire_events == reading.wire_events
 
 
@@ -260,7 +260,7 @@ def test_first_content_is_told_with_the_chunk_that_brings_it() -> None:
         if len(events) < 2 or b"\r" in stream.body.replace(b"\r\n", b""):
             continue
         whole = read_all(ChunkDecoder(), [stream.body])
-        expected = next(index for index, deltas in whole if any(map(is_output, deltas)))
+        expected = next(event for event, deltas in whole if any(map(is_output, deltas)))
         decoder = ChunkDecoder()
         for chunk in events:
             deltas = decoder.feed(chunk)

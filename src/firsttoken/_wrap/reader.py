@@ -13,7 +13,7 @@ from typing import Any, Final
 from firsttoken._guard import guarded, is_fault, note_fault
 from firsttoken._record.record import StreamRecord
 from firsttoken._think.tally import Tally
-from firsttoken.decoders import Decoder, DecoderFactory
+from firsttoken.decoders import Decoder, DecoderFactory, Delta
 
 #: Bytes are decoded in pieces of this size: a bigger one would hold the GIL for over a millisecond.
 LONGEST_BYTES: Final = 65_536
@@ -38,6 +38,7 @@ class Reader:
         "_record",
         "_skim",
         "_tally",
+        "_waiting",
         "decoder",
         "make_decoder",
     )
@@ -56,6 +57,8 @@ class Reader:
         self._done = done
         self._pieces: deque[list[Any]] = deque()
         self._next = 0
+        #: The chunks that the decoder was fed since it holds one back; empty if it holds none.
+        self._waiting: list[int] = []
         #: The decoder's way past chunks that are alike, where nobody asks for their text.
         self._skim: Callable[[Sequence[Any], int], int] | None = None
 
@@ -108,7 +111,10 @@ class Reader:
         """Read what only the end of the stream completes."""
         if self.decoder is not None and self._tally.arrivals:
             with guarded("decode the end of a stream"):
-                self._tally.read(len(self._tally.arrivals) - 1, self.decoder.flush())
+                if self._waiting:
+                    self._take_late(self.decoder.flush_late())  # type: ignore[attr-defined]  # it holds
+                else:
+                    self._tally.read(len(self._tally.arrivals) - 1, self.decoder.flush())
 
     def _read_chunk(self, chunk: Any, breathe: Callable[[], None]) -> None:
         index = self._next
@@ -128,14 +134,27 @@ class Reader:
                 self.decoder = self.make_decoder()
                 if self._done is None and self._tally.captured is None:
                     self._skim = getattr(self.decoder, "skim", None)
-            deltas = self.decoder.feed(chunk)
-            if deltas:
-                self._tally.read(index, deltas)
+            if self._waiting:
+                self._waiting.append(index)
+                self._take_late(self.decoder.feed_late(chunk))  # type: ignore[attr-defined]  # it holds
+            else:
+                deltas = self.decoder.feed(chunk)
+                if deltas:
+                    self._tally.read(index, deltas)
+            if not getattr(self.decoder, "holds", False):
+                self._waiting.clear()
+            elif not self._waiting:
+                self._waiting.append(index)
         except BaseException as error:
             if not is_fault(error):
                 raise
             self._tally.undecoded_count += 1
             note_fault("decode a chunk", error)
+
+    def _take_late(self, late: Sequence[tuple[int, Sequence[Delta]]]) -> None:
+        # What tells how to read the first chunks may come seconds later; what they said came with them.
+        for ago, deltas in late:
+            self._tally.read(self._waiting[-1 - ago], deltas)
 
     def _ask_done(self, index: int, chunk: Any, done: Callable[[Any], bool]) -> None:
         try:

@@ -64,8 +64,23 @@ class UndecidedFraming:
 
     def feed(self, data: bytes) -> Sequence[Framed]:
         """Return the wire events that `data` completes; none as long as the framing is open."""
+        pieces = self.offer(data)
+        return [event for piece in pieces for event in self._fed(piece)]
+
+    def flush(self) -> Sequence[Framed]:
+        """Return what the end of the stream completes."""
+        framed = [event for piece in self.release() for event in self._fed(piece)]
         if self.chosen is not None:
-            return self.chosen.feed(data)
+            framed += self.chosen.flush()
+        return framed
+
+    def offer(self, data: bytes) -> Sequence[bytes]:
+        """Return what is to be fed to the framing, now that `data` came; nothing as long as it is open.
+
+        As many pieces as were offered since the beginning, or all of them joined.
+        """
+        if self.chosen is not None:
+            return (data,)
         if not data and not self._held:
             return ()
         self._held.append(data)
@@ -75,21 +90,22 @@ class UndecidedFraming:
             framing = PlainFraming()
         return () if framing is None else self._hand_over(framing)
 
-    def flush(self) -> Sequence[Framed]:
-        """Return what the end of the stream completes."""
-        framed: list[Framed] = []
-        if self.chosen is None:
-            framed += self._hand_over(self._choose(b"".join(self._held), at_end=True) or PlainFraming())
+    def release(self) -> Sequence[bytes]:
+        """Choose a framing at the end of the stream; return what is still to be fed to it."""
         if self.chosen is not None:
-            framed += self.chosen.flush()
-        return framed
+            return ()
+        return self._hand_over(self._choose(b"".join(self._held), at_end=True) or PlainFraming())
 
-    def _hand_over(self, framing: Framing) -> list[Framed]:
+    def _fed(self, piece: bytes) -> Sequence[Framed]:
+        assert self.chosen is not None
+        return self.chosen.feed(piece)
+
+    def _hand_over(self, framing: Framing) -> list[bytes]:
         self.chosen = framing
         held, self._held = self._held, []
-        if not isinstance(framing, PlainFraming) and held[0][:1] != b":":
+        if held and not isinstance(framing, PlainFraming) and held[0][:1] != b":":
             held = [b"".join(held)]  # pieces too small to tell anything are no lines; a comment may be one
-        return [event for data in held for event in framing.feed(data)]
+        return held
 
     def _choose(self, head: bytes, *, at_end: bool = False) -> Framing | None:
         if head[:1] == b"\0":
