@@ -185,3 +185,4 @@ def test_the_public_names_are_imports_and_nothing_else() -> None:
     assert kinds <= {"ImportFrom", "Assign", "FunctionDef", "If"}
     assert all(hasattr(firsttoken, name) for name in firsttoken.__all__)
     assert list(firsttoken.__all__) == sorted(firsttoken.__all__)
+    assert set(firsttoken.__all__) <= set(dir(firsttoken))

@@ -76,13 +76,14 @@ def test_an_argument_names_the_capture_mode_whatever_the_environment_says(
     ("value", "mode"),
     [(None, "NO_CONTENT"), ("", "NO_CONTENT"), ("true", "NO_CONTENT"), (" span_only ", "SPAN_ONLY")],
 )
-def test_a_bad_environment_variable_captures_nothing(
-    value: str | None, mode: str, monkeypatch: pytest.MonkeyPatch
+def test_a_bad_environment_variable_is_said_and_captures_nothing(
+    value: str | None, mode: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv(CAPTURE_ENV, raising=False)
     if value is not None:
         monkeypatch.setenv(CAPTURE_ENV, value)
     assert capture_mode(None) == mode
+    assert ("SPAN_AND_EVENT" in caplog.text) == (value == "true")
 
 
 @pytest.mark.parametrize("argument", ["everything", 1, b"SPAN_ONLY"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from firsttoken._guard import logger
 from firsttoken.errors import ConfigError
 
 CAPTURE_ENV: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -23,7 +24,7 @@ Redact = Callable[[str], str]
 class Settings:
     """The choices of one runtime.
 
-    record: `full`, or `arrivals` to note neither the consumer's hold nor nest spans (a third of the cost).
+    record: `full`, or `arrivals` for less than half the cost, without the consumer's hold and nesting.
     capture_content: where streamed text may go; the GenAI conventions' modes.
     redact: sees captured text before anyone else and returns what may be told.
     max_events: chunk events per span; more are coalesced.
@@ -53,6 +54,8 @@ class Settings:
         one_of("record", self.record, RECORD_MODES)
         one_of("capture_content", self.capture_content, CAPTURE_MODES)
         one_of("metric_names", self.metric_names, METRIC_NAMES)
+        if not isinstance(self.measure_unsampled, bool):
+            raise ConfigError(f"measure_unsampled is True or False, not {self.measure_unsampled!r}")
         for outcome in self.error_outcomes:
             one_of("error_outcomes", outcome, ERROR_OUTCOMES)
         if type(self.max_events) is not int or self.max_events < 1:
@@ -79,11 +82,17 @@ class Settings:
 def capture_mode(argument: str | bool | None) -> CaptureMode:
     """Return the capture mode for an argument, or the environment's where it is None.
 
-    Raises: ConfigError: if the argument names no mode. A bad environment variable captures nothing.
+    Raises: ConfigError: if the argument names no mode. A bad environment variable is said and captures
+        nothing.
     """
     if argument is None:
-        named = os.environ.get(CAPTURE_ENV, "").strip().upper()
-        return _capture_mode_named(named) or "NO_CONTENT"
+        named = os.environ.get(CAPTURE_ENV, "").strip()
+        mode = _capture_mode_named(named.upper())
+        if named and mode is None:
+            logger.warning(
+                "%s is one of %s, not %r: nothing is captured", CAPTURE_ENV, ", ".join(CAPTURE_MODES), named
+            )
+        return mode or "NO_CONTENT"
     if isinstance(argument, bool):
         return "SPAN_AND_EVENT" if argument else "NO_CONTENT"
     mode = _capture_mode_named(str(argument).upper())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from firsttoken._guard import fault_counts
 from firsttoken.decoders import ChunkDecoder, Delta, Text, Undecoded, decoder_for, formats, register, table
 from firsttoken.decoders.formats.openai_chat import OpenAIChat
 from firsttoken.errors import ConfigError
@@ -76,6 +77,14 @@ def test_a_function_may_return_nothing_or_yield() -> None:
 
     assert decoder_for(lambda chunk: None).feed("x") == ()
     assert [type(delta) for delta in decoder_for(reading).feed("x")] == [Undecoded]
+
+
+@pytest.mark.parametrize("function", [lambda chunk: 1 / 0, lambda chunk: "text", lambda chunk: [chunk]])
+def test_a_function_that_is_wrong_is_one_loss_a_chunk_and_is_said(function: Any) -> None:
+    before = sum(fault_counts().values())
+    decoder = decoder_for(function)
+    assert [type(delta) for _ in range(2) for delta in decoder.feed("many letters")] == [Undecoded] * 2
+    assert sum(fault_counts().values()) == before + 2
 
 
 @pytest.mark.parametrize("hint", ["nothing", "", 5, object(), [], lambda: 5, int, Exception])

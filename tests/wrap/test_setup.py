@@ -257,9 +257,12 @@ def test_stalls_and_errors_are_what_was_configured(traces: Traces, clock: Manual
         ({"stall_threshold_s": -1}, ConfigError, "above 0"),
         ({"block_threshold_s": 0}, ConfigError, "above 0"),
         ({"record": "some"}, ConfigError, "full, arrivals"),
-        ({"error_outcomes": "failed"}, ConfigError, "failed, cancelled"),
+        ({"error_outcomes": ["late"]}, ConfigError, "failed, cancelled"),
+        ({"error_outcomes": "failed"}, TypeError, "outcome,"),
+        ({"measure_unsampled": "no"}, ConfigError, "True or False"),
+        ({"service_name": 5}, TypeError, "service_name is a string"),
         ({"metric_names": "new"}, ConfigError, "operation, inference"),
-        ({"user_paths": [5]}, TypeError, "int"),
+        ({"user_paths": [5]}, TypeError, "user_paths .* int"),
     ],
 )
 def test_a_wrong_argument_is_refused_and_changes_nothing(options: Any, error: Any, message: str) -> None:

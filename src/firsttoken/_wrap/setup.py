@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -40,7 +40,7 @@ def configure(
     block_threshold_s: float | None = 0.05,
     user_paths: Iterable[str | os.PathLike[str]] = (),
     record: str = "full",
-    error_outcomes: tuple[str, ...] = ("failed",),
+    error_outcomes: Sequence[str] = ("failed",),
     metric_names: str = "operation",
     measure_unsampled: bool = False,
 ) -> TracerProvider:
@@ -58,7 +58,7 @@ def configure(
     block_threshold_s: a callback that holds the event loop this long is a loop block; None to not watch.
     user_paths: folders or files whose code counts as yours when a loop block is blamed, although it is
         installed as a package.
-    record: `full`, or `arrivals` for a third of the cost, without hold and nesting.
+    record: `full`, or `arrivals` for less than half the cost, without hold and nesting.
     error_outcomes: outcomes that set the span's status to ERROR.
     metric_names: `operation`, or `inference` for the names that replace them.
     measure_unsampled: record and measure streams whose span is not sampled.
@@ -66,10 +66,14 @@ def configure(
     May be called again: the settings of the last call count, and no exporter is added twice.
 
     Raises: ConfigError: if a value is not allowed; the message names the ones that are.
-    Raises: TypeError: if a provider or exporter is not one.
+    Raises: TypeError: if an argument is of another type than it may be.
     """
     if isinstance(user_paths, str | bytes):
         raise TypeError("user_paths is several paths, not one: write (path,)")
+    if isinstance(error_outcomes, str):
+        raise TypeError("error_outcomes is several outcomes, not one: write (outcome,)")
+    if service_name is not None and not isinstance(service_name, str):
+        raise TypeError(f"service_name is a string or None, not {type(service_name).__qualname__}")
     if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
         raise TypeError(
             f"meter_provider is a MeterProvider or None, not {type(meter_provider).__qualname__}"
@@ -81,8 +85,8 @@ def configure(
         max_events=max_events,
         stall_threshold_s=stall_threshold_s,
         block_threshold_s=block_threshold_s,
-        user_paths=tuple(os.fspath(path) for path in user_paths),
-        error_outcomes=error_outcomes,
+        user_paths=_paths(user_paths),
+        error_outcomes=tuple(error_outcomes),
         metric_names=metric_names,  # type: ignore[arg-type]  # as above
         measure_unsampled=measure_unsampled,
     )
@@ -123,6 +127,13 @@ def shutdown(timeout_s: float = 2.0) -> bool:
     """
     positive("timeout_s", timeout_s)
     return default_runtime().shutdown(timeout_s)
+
+
+def _paths(user_paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    try:
+        return tuple(os.fspath(path) for path in user_paths)
+    except TypeError as error:
+        raise TypeError(f"user_paths is several paths: {error}") from error
 
 
 def _global_provider() -> TracerProvider | None:

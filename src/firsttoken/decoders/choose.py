@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast, get_args
 
+from firsttoken._guard import note_fault
 from firsttoken.decoders import table
 from firsttoken.decoders._contract import Decoder, DecoderFactory, Format
 from firsttoken.decoders._delta import Delta, Undecoded
 from firsttoken.decoders.chunks import ChunkDecoder
 from firsttoken.errors import ConfigError
 
+_DELTAS: Final = frozenset(get_args(Delta))
+
 Hint = str | Decoder | Format | DecoderFactory | Callable[[Any], Iterable[Delta]] | None
 
 
 class CallableDecoder:
-    """Reads a stream with a caller's function: chunk -> deltas. What it raises is one `Undecoded`."""
+    """Reads a stream with a caller's function: chunk -> deltas. What it raises is one `Undecoded`.
+
+    So is whatever it returns that is no delta, a string for one: see `firsttoken.decoders.Text`.
+    """
 
     has_done = False
     has_finish = False
@@ -28,9 +34,15 @@ class CallableDecoder:
     def feed(self, chunk: Any) -> Sequence[Delta]:
         """Return the deltas the function makes of `chunk`."""
         try:
-            return tuple(self._function(chunk) or ())
-        except Exception as error:
-            return (Undecoded(f"the decoder function raised {type(error).__name__}"),)
+            deltas = tuple(self._function(chunk) or ())
+        except Exception as fault:
+            note_fault("ask the decoder function about a chunk", fault)
+            return (Undecoded(f"the decoder function raised {type(fault).__name__}"),)
+        if all(type(delta) in _DELTAS for delta in deltas):
+            return deltas
+        error = TypeError("a decoder function returns deltas, see firsttoken.decoders")
+        note_fault("take what the decoder function returned", error)
+        return (Undecoded("the decoder function returned no deltas"),)
 
     def flush(self) -> Sequence[Delta]:
         """Return nothing: a function keeps nothing back."""
