@@ -76,6 +76,24 @@ def test_a_span_too_large_by_itself_is_given_up(spooled: Path) -> None:
     assert not list(spooled.iterdir())
 
 
+def test_a_line_that_cannot_be_parsed_is_left_out_and_told(spooled: Path) -> None:
+    path = min(spooled.iterdir())
+    path.write_bytes(path.read_bytes().replace(b'"name"', b'"name\x00', 1))
+
+    def refuse_what_does_not_parse(collector, connection, request) -> bool:
+        try:
+            request.parsed()
+        except ValueError:
+            return c.status(400)(collector, connection, request)
+        return c.accept(collector, connection, request)
+
+    out = io.StringIO()
+    with Collector(default=refuse_what_does_not_parse) as collector:
+        assert replay(spooled, collector.url, out=out) == 1
+    assert "29 spans accepted, 0 rejected, 1 unreadable lines" in out.getvalue()
+    assert not list(spooled.iterdir())
+
+
 def test_what_the_collector_rejects_is_told(spooled: Path) -> None:
     out = io.StringIO()
     with Collector() as collector:

@@ -13,7 +13,14 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 
 from firsttoken.export._batch import CAP_BYTES, encode_request
 from firsttoken.export._encode_spans import Surroundings, encode_span
-from firsttoken.export._otlp_json import LINE_MAX_BYTES, checked_line, join_lines, span_line, to_protobuf
+from firsttoken.export._otlp_json import (
+    LINE_MAX_BYTES,
+    checked_line,
+    join_lines,
+    proven_line,
+    span_line,
+    to_protobuf,
+)
 from firsttoken.export._queue import Entry
 from tests.export.spans import NOW, chunk_events, entry, no_pause, readable_spans
 
@@ -98,13 +105,52 @@ def test_a_torn_line_is_recognised(cut: int) -> None:
     assert checked_line(line[:cut]) is None
 
 
-@pytest.mark.parametrize("line", [b"", b"{}", b"[]", b"null", b"hello", b'{"resourceSpans":', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"hello",
+        b'{"resourceSpans":',
+        b'{"resourceSpans": 5}',
+        b"\xff\xfe",
+        b"[" * 200_000,
+    ],
+)
 def test_what_is_no_otlp_json_is_recognised(line: bytes) -> None:
     assert checked_line(line) is None
 
 
+def test_a_line_without_spans_does_not_spoil_its_request() -> None:
+    line = span_line(entry(1), no_pause)
+    empty = checked_line(b'{"resourceSpans": []}')
+    assert from_line(join_lines([empty, line, b'{"resourceSpans":[]}', line])) == from_line(
+        join_lines([line, line])
+    )
+
+
+@pytest.mark.parametrize(("whole", "damaged"), [(b'"name"', b'"name\x00'), (b"Unix", b"Un\xff")])
+def test_damage_that_leaves_the_braces_even_is_found_by_parsing(whole: bytes, damaged: bytes) -> None:
+    line = span_line(entry(1, chunk_events(3)), no_pause)
+    broken = line.replace(whole, damaged, 1)
+    assert checked_line(broken) == broken
+    assert proven_line(broken) is None
+    assert proven_line(line + b"\n") == line
+
+
 @pytest.mark.parametrize(
-    "request_", [b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "zz"}]}]}]}', b"nope"]
+    "request_",
+    [
+        b"nope",
+        b"[]",
+        b"[" * 200_000,
+        b'{"resourceSpans": [5]}',
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": 5}]}]}]}',
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "zz"}]}]}]}',
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": 5}]}]}]}',
+    ],
 )
 def test_what_cannot_become_protobuf_raises_a_value_error(request_: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

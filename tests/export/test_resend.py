@@ -80,6 +80,39 @@ def test_a_collector_that_speaks_no_json_gets_the_spool_as_protobuf(tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
+def damage(directory: Path, line: int) -> None:
+    """Change a byte of a line in the only file, so that it is no JSON any more, its braces even."""
+    (path,) = directory.iterdir()
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line].replace(b'"name"', b'"name\x00', 1)
+    path.write_bytes(b"".join(lines))
+
+
+def refuse_what_does_not_parse(collector, connection, request) -> bool:
+    try:
+        request.parsed()
+    except ValueError:
+        return c.status(400)(collector, connection, request)
+    return c.accept(collector, connection, request)
+
+
+def test_a_damaged_line_is_counted_and_what_lies_around_and_behind_it_is_sent(tmp_path: Path) -> None:
+    fill(tmp_path, 5)
+    damage(tmp_path, 2)
+    fill(tmp_path, 3)
+    with Collector(default=refuse_what_does_not_parse) as collector:
+        ours = StreamSpanProcessor(collector.url, schedule_delay_s=60, spool_dir=tmp_path)
+        end_spans(ours, 1, first=9)
+        assert ours.flush(30)
+        wait_until(lambda: ours.statistics().replayed == 7)
+        told = ours.statistics()
+        assert told.spool_dropped == {"torn": 1}
+        # No failure: live spans must not take the collector for down.
+        assert told.requests == {"200": 3, "unreadable": 1}
+        ours.shutdown()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_server_that_takes_less_at_a_time_gets_the_spool_in_smaller_requests(tmp_path: Path) -> None:
     fill(tmp_path, 20, events=20)
     with Collector(default=c.larger_than(12_000)) as collector:

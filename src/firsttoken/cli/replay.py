@@ -83,6 +83,8 @@ async def _send_all(
             circuit.succeeded()
             if answer.verdict == "too_large" and piece.spans > 1 and cap.lower(len(piece.body)):
                 continue
+            if answer.verdict == "unreadable" and spool.doubt(piece):
+                continue
             if answer.verdict == "accepted":
                 counts.spool_dropped[REJECTED] += min(answer.rejected, piece.spans)
                 counts.replayed += piece.spans - min(answer.rejected, piece.spans)

@@ -19,13 +19,14 @@ RETRYABLE_STATUS: Final = frozenset({429, 502, 503, 504})
 BODY_MAX_BYTES: Final = 65_536
 _TOO_LARGE_MARKS: Final = (b"too large", b"larger than max")
 
-Verdict = Literal["accepted", "retry", "refused", "too_large"]
+Verdict = Literal["accepted", "retry", "refused", "too_large", "unreadable"]
 
 
 class Answer(NamedTuple):
     """How one request went.
 
-    verdict: `accepted`; `retry`, may go away by itself; `refused`, never will; `too_large`, send less.
+    verdict: `accepted`; `retry`, may go away by itself; `refused`, never will; `too_large`, send less;
+        `unreadable`, what the spool gave us is no OTLP JSON.
     cause: what statistics call it: a status code, or a word such as `timeout`.
     rejected: how many spans of an accepted request the collector turned down.
     retry_after_s: how long the server asked us to wait, if it did.

@@ -242,6 +242,8 @@ class Dispatch:
             self.circuit.failed(monotonic_ns(), random.random(), answer.retry_after_s)
         elif answer.verdict == "too_large" and piece.spans > 1 and self._cap.lower(len(piece.body)):
             pass  # Read again, from the same place, it will be less.
+        elif answer.verdict == "unreadable" and self._spool.doubt(piece):
+            pass  # Read again, from the same place, it will be without the lines at fault.
         elif answer.is_about_us:
             self._refused = True
         else:

@@ -68,7 +68,11 @@ class HttpDelivery:
             answer = await self.post([request], JSON)
             if answer.verdict != "refused":
                 return answer
-        answer = await self.post([to_protobuf(request)], PROTOBUF)
+        try:
+            body = to_protobuf(request)
+        except ValueError:
+            return Answer("unreadable", "unreadable")
+        answer = await self.post([body], PROTOBUF)
         if answer.verdict == "accepted":
             self._speaks_json = False
         return answer

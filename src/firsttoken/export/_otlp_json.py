@@ -64,20 +64,29 @@ def span_line(entry: Entry, breathe: Callable[[], None]) -> bytes | None:
 
 
 def join_lines(lines: Iterable[bytes]) -> bytes:
-    """Join lines, line ends stripped, to one request."""
-    return _OPEN + b",".join([line[len(_OPEN) : -len(_CLOSE)] for line in lines]) + _CLOSE
+    """Join lines, as `checked_line` returns them, to one request."""
+    return _OPEN + b",".join(filter(None, [line[len(_OPEN) : -len(_CLOSE)] for line in lines])) + _CLOSE
 
 
 def checked_line(line: bytes) -> bytes | None:
-    """Return the line in the form `join_lines` takes; None if it is torn or no OTLP JSON."""
+    """Return the line in the form `join_lines` takes; None if it is seen to be torn or no OTLP JSON.
+
+    Damage that leaves the braces even is not seen: parsing every line costs too much.
+    """
     line = line.strip()
     if line.startswith(_OPEN) and line.endswith(_CLOSE) and line.count(b"}") == line.count(b"{"):
         return line
+    return _rewritten(line)
+
+
+def proven_line(line: bytes) -> bytes | None:
+    """Return the line in the form `join_lines` takes; None if it cannot be parsed to the last byte."""
+    rewritten = _rewritten(line)
     try:
-        groups = json.loads(line)["resourceSpans"]
-        return _OPEN + json.dumps(groups, separators=(",", ":")).encode()[1:-1] + _CLOSE
-    except (ValueError, KeyError, TypeError):
+        to_protobuf(rewritten or b"")
+    except ValueError:
         return None
+    return rewritten
 
 
 def to_protobuf(request: bytes) -> bytes:
@@ -90,17 +99,28 @@ def to_protobuf(request: bytes) -> bytes:
     from google.protobuf import json_format  # type: ignore[import-untyped]
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    message = json.loads(request)
-    for span in _spans_of(message):
-        for holder in (span, *span.get("links", ())):
-            for key in ("traceId", "spanId", "parentSpanId"):
-                if key in holder:
-                    holder[key] = b64encode(bytes.fromhex(holder[key])).decode()
     try:
+        message = json.loads(request)
+        for span in _spans_of(message):
+            for holder in (span, *span.get("links", ())):
+                for key in ("traceId", "spanId", "parentSpanId"):
+                    if key in holder:
+                        holder[key] = b64encode(bytes.fromhex(holder[key])).decode()
         parsed = json_format.ParseDict(message, ExportTraceServiceRequest(), ignore_unknown_fields=True)
-    except json_format.ParseError as error:
+        return bytes(parsed.SerializeToString())
+    except (json_format.ParseError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError("not OTLP JSON") from error
-    return bytes(parsed.SerializeToString())
+
+
+def _rewritten(line: bytes) -> bytes | None:
+    """Parse a line and write it anew, with nothing but its spans; None if it is no JSON of that kind."""
+    try:
+        groups = json.loads(line)["resourceSpans"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(groups, list):
+        return None
+    return _OPEN + json.dumps(groups, separators=(",", ":")).encode()[1:-1] + _CLOSE
 
 
 def _no_pause() -> None:

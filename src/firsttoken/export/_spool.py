@@ -19,7 +19,7 @@ from time import monotonic
 from typing import IO, Final, NamedTuple
 
 from firsttoken._clock import wall_ns
-from firsttoken.export._otlp_json import checked_line, join_lines, span_line
+from firsttoken.export._otlp_json import checked_line, join_lines, proven_line, span_line
 from firsttoken.export._queue import Entry
 from firsttoken.export._statistics import SPOOL_FULL, TORN, Counts
 
@@ -74,6 +74,7 @@ class Spool:
         self._part: IO[bytes] | None = None
         self._part_bytes = 0
         self._sending: IO[bytes] | None = None
+        self._doubted_to = 0
         self._waiting: list[Path] = []
         self._look_at_s = 0.0
 
@@ -183,6 +184,13 @@ class Spool:
         if piece.torn:
             self._counts.spool_dropped[TORN] += piece.torn
 
+    def doubt(self, piece: Piece) -> bool:
+        """Have the lines of `piece` parsed when they are read again; return False if they were already."""
+        if piece.end <= self._doubted_to:
+            return False
+        self._doubted_to = piece.end
+        return True
+
     def release(self) -> None:
         """Give back what was not sent yet, for the next process or a person to send."""
         sending, self._sending = self._sending, None
@@ -214,6 +222,7 @@ class Spool:
             with contextlib.suppress(OSError):
                 os.rename(path, claimed)
                 self._sending = open(str(claimed), "rb")  # noqa: SIM115
+                self._doubted_to = 0
                 _lock(self._sending)
                 return True
         return False
@@ -229,7 +238,7 @@ class Spool:
             if lines and size + len(line) > target_bytes:
                 break
             end += len(line)
-            checked = checked_line(line)
+            checked = (proven_line if end <= self._doubted_to else checked_line)(line)
             if checked is None:
                 torn += 1
                 continue
