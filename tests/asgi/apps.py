@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import anyio
 from opentelemetry.trace import SpanKind
 
 from firsttoken.asgi import StreamTraceMiddleware
 from firsttoken.testing import SourceError
 from tests.conftest import Traces
 
+Step = Callable[[Any], Awaitable[None]]
 Between = Callable[[int], Awaitable[None]]
+
+
+async def nothing(_: Any) -> None:
+    return None
 
 
 class ScriptedApp:
@@ -66,6 +72,31 @@ class ScriptedApp:
                 pass
         if self.then == "end":
             await tell({"type": "http.response.body", "body": self.last, "more_body": False})
+
+
+class CancellingApp:
+    """Runs a task of its own beside the response, and ends it just before it sends the last message.
+
+    last: the body of the last message.
+    then: what follows it in the cancelled scope; gets `send`. `after` follows outside of that.
+    """
+
+    def __init__(self, last: bytes, *, then: Step = nothing, after: Step = nothing) -> None:
+        self.last = last
+        self.then = then
+        self.after = after
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send(ScriptedApp().start)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep_forever)
+            await send({"type": "http.response.body", "body": words("a")[0], "more_body": True})
+            tasks.cancel_scope.cancel()
+            try:
+                await send({"type": "http.response.body", "body": self.last, "more_body": False})
+            finally:
+                await self.then(send)
+        await self.after(send)
 
 
 def traced(app: Any, traces: Traces, **options: Any) -> StreamTraceMiddleware:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import anyio
 import pytest
 from opentelemetry.trace import SpanKind
 
+from firsttoken.asgi import sse_error_event
 from firsttoken.testing._asgi_client import StreamingAsgiClient
-from tests.asgi.apps import ScriptedApp, check_told_alike, server_and_stream, traced, words
+from tests.asgi.apps import (
+    CancellingApp,
+    ScriptedApp,
+    check_told_alike,
+    outcomes,
+    server_and_stream,
+    traced,
+    words,
+)
 from tests.conftest import Traces
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +47,30 @@ def server_span_around(app: Any, traces: Traces) -> Any:
             await app(scope, receive, send_and_end)
 
     return serve
+
+
+class Server:
+    """Takes messages without waiting, as uvicorn does while the client keeps up.
+
+    refuses: the body that it does not take, with `error`.
+    """
+
+    def __init__(self, *, refuses: bytes | None = None, error: Exception | None = None) -> None:
+        self.refuses = refuses
+        self.error = error
+        self.last: list[bytes] = []
+
+    async def serve(self, app: Any) -> None:
+        await app({"type": "http", "method": "GET", "path": "/", "headers": []}, self._receive, self._send)
+
+    async def _send(self, message: Any) -> None:
+        if self.error is not None and message.get("body") == self.refuses:
+            raise self.error
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            self.last.append(message["body"])
+
+    async def _receive(self) -> Any:
+        raise AssertionError("nobody asks")
 
 
 # --- headers ---------------------------------------------------------------------------------------
@@ -119,15 +153,64 @@ async def test_what_nobody_can_read_is_counted_in_the_last_message(traces: Trace
 async def test_a_last_message_that_is_not_taken_counts_once(
     error: Exception, last: bytes, outcome: str, traces: Traces
 ) -> None:
-    async def send(message: Any) -> None:
-        if message.get("body") == last:
-            raise error
-
-    async def receive() -> Any:
-        raise AssertionError("nobody asks")
-
-    bodies = (b": ping\n\n",)
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    ping = b": ping\n\n"
     with pytest.raises(type(error)):
-        await traced(ScriptedApp(*bodies, last=last), traces)(scope, receive, send)
-    check_told_alike(traces, outcome, 2, len(bodies[0]) + len(last))
+        await Server(refuses=last, error=error).serve(traced(ScriptedApp(ping, last=last), traces))
+    check_told_alike(traces, outcome, 2, len(ping + last))
+
+
+# --- an application that cancels what is its own ---------------------------------------------------
+
+(LAST,) = words()
+
+
+@pytest.mark.parametrize(
+    ("outside", "error_event", "last"),
+    [
+        (False, False, LAST),
+        (True, False, LAST),
+        (False, True, LAST),
+        (True, True, LAST),
+        (False, False, b""),
+        (False, True, b""),
+        (True, True, b""),
+    ],
+)
+async def test_an_application_that_cancels_its_own_tasks_is_completed(
+    outside: bool, error_event: bool, last: bytes, traces: Traces
+) -> None:
+    app = traced(CancellingApp(last), traces, error_event=error_event)
+    server = Server()
+    await server.serve(server_span_around(app, traces) if outside else app)
+    assert server.last == [last]
+    assert outcomes(traces) == ("completed", "completed")
+
+
+async def test_an_error_event_still_goes_in_place_of_the_last_message(traces: Traces) -> None:
+    async def fail(_: Any) -> None:
+        raise LookupError("private")
+
+    server = Server()
+    with pytest.raises(LookupError):
+        await server.serve(traced(CancellingApp(b"", after=fail), traces, error_event=True))
+    assert server.last == [b"\n\n" + sse_error_event(LookupError())]
+    assert outcomes(traces) == ("failed", "failed")
+
+
+async def test_there_is_one_last_message_although_the_application_sends_another(traces: Traces) -> None:
+    async def send_another(send: Any) -> None:
+        with anyio.CancelScope(shield=True):
+            await send({"type": "http.response.body", "body": LAST, "more_body": False})
+
+    server = Server()
+    await server.serve(traced(CancellingApp(b"", then=send_another), traces, error_event=True))
+    assert server.last == [LAST]
+    assert outcomes(traces) == ("completed", "completed")
+
+
+async def test_a_held_message_that_the_server_refuses_is_a_client_that_left(traces: Traces) -> None:
+    last = words("b")[0]
+    server = Server(refuses=last, error=OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        await server.serve(traced(CancellingApp(last), traces, error_event=True))
+    assert outcomes(traces) == ("cancelled", "cancelled")

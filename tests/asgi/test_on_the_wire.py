@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.asgi.apps import ScriptedApp, check_told_alike, traced, words
+from tests.asgi.apps import CancellingApp, ScriptedApp, check_told_alike, outcomes, traced, words
 from tests.conftest import BACKENDS, Traces
 from tests.serving import http1_get, on_uvicorn
 
@@ -47,3 +47,13 @@ async def test_what_the_last_message_carries_is_told(bodies: tuple[bytes, ...], 
     app = ScriptedApp(*bodies, last=last)
     assert last in await response_of(traced(app, traces))
     check_told_alike(traces, "failed", len(bodies) + 1, sum(map(len, bodies)) + len(last))
+
+
+@pytest.mark.parametrize("error_event", [False, True])
+async def test_an_application_that_cancels_its_own_tasks_gets_its_last_message_out(
+    error_event: bool, traces: Traces
+) -> None:
+    response = await response_of(traced(CancellingApp(words()[0]), traces, error_event=error_event))
+    assert b"[DONE]" in response
+    assert response.endswith(LAST_CHUNK)
+    assert outcomes(traces) == ("completed", "completed")

@@ -101,6 +101,8 @@ class StreamTraceMiddleware:
             receive, send = exchange.receive, exchange.send
         try:
             await self.app(scope, receive, send)
+            if exchange.held is not None:
+                await exchange.release()
         except BaseException as error:
             await exchange.finish(error)
             raise

@@ -80,6 +80,10 @@ class Exchange:
     #: Whether a body message that says there are more makes it a stream.
     _streams_if_more = False
     _stream: BodyStream | None = None
+    #: Makes the event for an exception, if this response can take one.
+    _error_event: ErrorEvent | None = None
+    #: The last body message, held back because an error event may have to go out in its place.
+    held: Message | None = None
     #: Whether the last body message was handed over.
     _is_complete = False
     #: Whether the client left before that.
@@ -152,7 +156,7 @@ class Exchange:
                 if self._stream is not None:
                     return self._stream.send(message)
             return self._send(message)
-        if self._stream is not None or (self._media_type == EVENT_STREAM and self._options.error_event):
+        if self._stream is not None or self._error_event is not None:
             return self._end_stream(message)
         self._is_complete = True
         return self._send(message) if self._opened_span is None else self._end_response(message)
@@ -165,9 +169,20 @@ class Exchange:
         # A route that yields closes its body in good order and is cancelled, when its generator fails:
         # what it was is known only when the exception arrives here, after the last message.
         is_failing = not self._is_gone and _is_cancelled()
-        if is_failing and self._options.error_event is not None:
+        if is_failing and self._error_event is not None:
             # The cancellation is delivered now, not after the body was closed: room for the error event.
+            self.held = message
             await anyio.lowlevel.checkpoint()
+        await self._send_last(message, is_failing=is_failing)
+
+    async def release(self) -> None:
+        """Send the last message if it is held, when the application returned."""
+        # What was cancelled was its own then, and no exception is on its way.
+        if self.held is not None:
+            await self._send_last(self.held, is_failing=False)
+
+    async def _send_last(self, message: Message, *, is_failing: bool) -> None:
+        self.held = None
         self._is_complete = True
         stream = self._stream
         if stream is None:
@@ -192,6 +207,8 @@ class Exchange:
             elif len(name) == 16 and name.lower() == b"content-encoding":
                 self._content_encoding = value.decode("latin-1")
         options = self._options
+        if self._media_type == EVENT_STREAM:
+            self._error_event = options.error_event
         if self._is_made_inside:
             self._server_span = current_server_span()
         if self._media_type in STREAMING_TYPES or self._media_type in options.content_types:
@@ -240,8 +257,8 @@ class Exchange:
         self._end_server_span(error)
 
     async def _send_error_event(self, error: Exception) -> None:
-        make = self._options.error_event
-        if make is None or self._media_type != EVENT_STREAM or isinstance(error, IncompleteResponse):
+        make = self._error_event
+        if make is None or isinstance(error, IncompleteResponse):
             return
         # An event may have been left half written; the blank lines end it.
         with guarded("tell the client of an error"):

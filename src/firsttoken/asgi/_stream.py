@@ -116,7 +116,7 @@ class BodyStream:
         """Put on the SERVER span that the last message is about to be sent, after which it may be over.
 
         body: of that message, if it has one; `send` counts and marks it.
-        is_failing: an exception is on its way.
+        is_failing: an exception may be on its way: it failed, unless `body` says that it is complete.
         """
         if self._record.ending is None:
             self._tell(Ending.RAISED if is_failing else Ending.EXHAUSTED, body or b"")
@@ -145,12 +145,15 @@ class BodyStream:
     def _tell(self, ending: Ending, unsent: Any = b"") -> None:
         if ending is self._told or self._server_span is None or not self._server_span.is_recording():
             return
-        self._told = ending
         with guarded("enrich the SERVER span"):
             first_byte_ns = self._first_byte_ns
             if unsent and self._sending is _NOTHING_SO_FAR:
                 first_byte_ns = monotonic_ns() - self._record.issued_ns
             said_error, said_end = said_at_the_end(self._live, self._kept(unsent))
+            if unsent and said_end:
+                # Who ends the body of a generator that failed has nothing more to say.
+                ending = Ending.EXHAUSTED
+            self._told = ending
             enrich(
                 self._server_span,
                 ending=ending,
