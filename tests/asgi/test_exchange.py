@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from firsttoken.asgi import sse_error_event
+from firsttoken.testing import SourceError
 from firsttoken.testing._asgi_client import StreamingAsgiClient
 from tests.asgi.apps import (
     CancellingApp,
@@ -214,3 +215,21 @@ async def test_a_held_message_that_the_server_refuses_is_a_client_that_left(trac
     with pytest.raises(OSError, match="gone"):
         await server.serve(traced(CancellingApp(last), traces, error_event=True))
     assert outcomes(traces) == ("cancelled", "cancelled")
+
+
+# --- an error event --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "is_plain"), [(b"gzip", False), (b"br", False), (b"identity", True), (b" Identity", True)]
+)
+async def test_no_error_event_goes_into_a_compressed_body(
+    encoding: bytes, is_plain: bool, traces: Traces
+) -> None:
+    app = ScriptedApp(b"", then="raise", headers=[(b"content-encoding", encoding)])
+    with pytest.raises(SourceError):
+        async with StreamingAsgiClient(traced(app, traces, error_event=True)).stream() as response:
+            body = await response.aread()
+    assert (b"event: error" in body) is is_plain
+    assert response.messages[-1].get("more_body") is not is_plain
+    assert outcomes(traces) == ("failed", "failed")

@@ -75,8 +75,7 @@ class Exchange:
     _server_span: Span | None = None
     _opened_span: Span | None = None
     _status: int | None = None
-    _content_type = _media_type = ""
-    _content_encoding: str | None = None
+    _content_type = _media_type = _content_encoding = ""
     #: Whether a body message that says there are more makes it a stream.
     _streams_if_more = False
     _stream: BodyStream | None = None
@@ -205,9 +204,10 @@ class Exchange:
             if len(name) == 12 and name.lower() == b"content-type":
                 self._content_type, self._media_type = types_in(bytes(value))
             elif len(name) == 16 and name.lower() == b"content-encoding":
-                self._content_encoding = value.decode("latin-1")
+                self._content_encoding = value.decode("latin-1").strip().lower()
         options = self._options
-        if self._media_type == EVENT_STREAM:
+        # Plain text in a compressed body would make all of it unreadable.
+        if self._media_type == EVENT_STREAM and self._content_encoding in ("", "identity"):
             self._error_event = options.error_event
         if self._is_made_inside:
             self._server_span = current_server_span()
