@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from firsttoken.errors import ConfigError
 from firsttoken.export import StreamSpanProcessor, _retry, _spool
 from firsttoken.export._spool import Spool
 from firsttoken.export._statistics import Counts
@@ -180,10 +181,14 @@ def test_an_unwritable_spool_is_counted_at_shutdown(tmp_path: Path) -> None:
     assert ours.statistics().dropped == {"spool_failed": 3}
 
 
-def test_a_spool_directory_that_cannot_be_made_is_an_error_at_construction(tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", ["", "spool"])
+def test_a_spool_directory_that_cannot_be_made_is_an_error_at_construction(
+    tmp_path: Path, below: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        StreamSpanProcessor(NOWHERE, spool_dir=tmp_path / "file" / "spool")
+    monkeypatch.setenv("FIRSTTOKEN_SPOOL_DIR", str(tmp_path / "file" / below))
+    with pytest.raises(ConfigError, match=r"spool_dir \(or FIRSTTOKEN_SPOOL_DIR\) .*file"):
+        StreamSpanProcessor(NOWHERE)
 
 
 KILLED = """
