@@ -17,7 +17,6 @@ from firsttoken.cli._collector import (
     probe,
     protocol_named,
     traces_url,
-    without_credentials,
 )
 
 
@@ -116,6 +115,7 @@ def test_the_protocol_of_traces_goes_before_the_one_of_all() -> None:
     assert protocol_named({}) == "http/protobuf"
 
 
-def test_credentials_are_never_shown() -> None:
-    assert without_credentials("https://me:secret@host:4318/path?q=1") == "https://host:4318/path?q=1"
-    assert probe("no url at all") is None
+@pytest.mark.parametrize("text", ["no url at all", "http://[::1"])
+def test_what_is_no_url_is_no_reason_to_fail(text: str) -> None:
+    assert probe(text) is None
+    assert find_collector({"OTEL_EXPORTER_OTLP_ENDPOINT": text})[0] == Collector(text, None)

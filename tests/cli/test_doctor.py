@@ -33,11 +33,13 @@ def test_variables_are_shown_but_never_what_could_be_a_secret() -> None:
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:secret@c:4318",
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=secret",
             "OTEL_RESOURCE_ATTRIBUTES": "key=secret",
+            "FIRSTTOKEN_HOSTS": "models.example",
             "FIRSTTOKEN_TRACE_URL": "http://me:secret@jaeger/trace",
             "HOME": "/secret",
         }
     )["tracing"]
     assert lines[1:] == [
+        "FIRSTTOKEN_HOSTS=models.example",
         "FIRSTTOKEN_TRACE_URL is set",
         "OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318",
         "OTEL_EXPORTER_OTLP_HEADERS is set",
@@ -63,6 +65,19 @@ def test_what_answers_is_told_with_its_status(monkeypatch: pytest.MonkeyPatch) -
     assert report({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1"})["collector"] == [
         "http://c:1: answers (404), but takes no traces like this"
     ]
+
+
+def test_what_is_no_url_is_told_so_with_its_variable() -> None:
+    assert report({"OTEL_EXPORTER_OTLP_ENDPOINT": "foo"})["collector"] == [
+        "OTEL_EXPORTER_OTLP_ENDPOINT is 'foo', no URL like http://127.0.0.1:4318: nothing can be sent there"
+    ]
+    # The variable of traces goes first.
+    environ = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://me:secret@c:99999",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1",
+    }
+    (line,) = report(environ)["collector"]
+    assert line.startswith("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is 'http://c:99999', no URL")
 
 
 def test_grpc_is_not_tried() -> None:

@@ -70,6 +70,7 @@ def test_an_upstream_is_a_base_url_or_the_whole(url: str, posted_to: str) -> Non
         (["--replay", "/no/such.sse"], "there is no file /no/such.sse"),
         (["--upstream", "http://127.0.0.1:1/v1"], "--upstream needs --model"),
         (["--upstream", "ftp://x", "--model", "m"], "--upstream is an http or https URL"),
+        (["--upstream", "ftp://me:secret@x", "--model", "m"], "not 'ftp://x'"),
     ],
 )
 def test_values_outside_the_allowed_ones_are_refused(

@@ -135,8 +135,8 @@ class Collector:
             return False
         headers = {}
         for line in iter(reader.readline, b"\r\n"):
-            name, _, value = line.decode().partition(":")
-            headers[name.strip().lower()] = value.strip()
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip(" \t\r\n")
         with self._lock:
             behaviour = self.script.popleft() if self.script else self.default or accept
         if getattr(behaviour, "before_body", False):

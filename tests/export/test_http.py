@@ -31,6 +31,25 @@ def test_headers_compression_and_content_type_are_sent(collector: Collector) -> 
     assert len(collector.accepted) == 6
 
 
+def test_every_header_value_that_is_allowed_arrives_as_it_is(collector: Collector) -> None:
+    sent = {"x-latin": "\x80é ÿ", "x-empty": "", "x-inner": "a b\tc"}
+    ours = processor_for(collector, headers=sent)
+    end_spans(ours)
+    assert ours.shutdown(30)
+    (request,) = collector.requests
+    assert {name: request.headers[name] for name in sent} == sent
+
+
+def test_credentials_in_the_endpoint_arrive_as_basic_authorization(collector: Collector) -> None:
+    url = collector.url.replace("//", "//me:secret@")
+    ours = StreamSpanProcessor(url, schedule_delay_s=60)
+    end_spans(ours)
+    assert ours.shutdown(30)
+    (request,) = collector.requests
+    assert request.headers["authorization"] == "Basic bWU6c2VjcmV0"
+    assert request.headers["host"] == f"127.0.0.1:{collector.port}"
+
+
 def test_one_connection_is_kept_and_replaced_when_the_server_closed_it(collector: Collector) -> None:
     collector.then(c.accept, c.close_politely, c.accept)
     ours = processor_for(collector)
@@ -116,6 +135,18 @@ def test_what_sends_the_traces_is_not_traced_itself(collector: Collector) -> Non
 
 def test_a_proxy_of_the_environment_is_used(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{collector.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    ours = StreamSpanProcessor("http://collector.example:4318/v1/traces", schedule_delay_s=60)
+    end_spans(ours)
+    assert ours.shutdown(30)
+    assert [request.path for request in collector.requests] == ["http://collector.example:4318/v1/traces"]
+
+
+def test_a_proxy_without_a_scheme_is_spoken_to_by_http(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"127.0.0.1:{collector.port}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     ours = StreamSpanProcessor("http://collector.example:4318/v1/traces", schedule_delay_s=60)

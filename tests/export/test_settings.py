@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -116,12 +117,59 @@ def test_a_number_that_is_none_is_told_and_the_default_used(
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:4318", "ftp://a/b", "http://", "http://a:99999/x", "collector", ""]
+    ("name", "example"),
+    [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:4318/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"),
+    ],
 )
-def test_an_endpoint_that_is_no_url_is_refused_by_name(url: str) -> None:
-    environ = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url or "x"}
-    with pytest.raises(ConfigError, match="endpoint"):
-        read(environ)
+@pytest.mark.parametrize(
+    "url", ["localhost:4318", "ftp://a/b", "http://", "http://a:99999/x", "http://[::1", "collector"]
+)
+def test_a_variable_that_is_no_url_is_refused_with_its_name_and_value(
+    name: str, example: str, url: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read({name: url})
+    assert str(caught.value) == f"{name} must be a URL like {example}, not {url!r}"
+
+
+def test_credentials_are_not_in_the_message_that_refuses_an_endpoint() -> None:
+    with pytest.raises(ConfigError, match=r"^endpoint .* not 'https://collector:99999/v1/traces'$"):
+        read(endpoint="https://user:s3cret@collector:99999/v1/traces")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"endpoint": "http://me:secret@a:1/v1/traces"},
+        {"environ": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:secret@a:1"}},
+    ],
+)
+def test_credentials_in_the_endpoint_are_sent_as_a_header(given: dict[str, Any]) -> None:
+    settings = read(**given)
+    assert settings.endpoint == "http://a:1/v1/traces"
+    assert settings.headers == {"authorization": "Basic bWU6c2VjcmV0"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"headers": {"Authorization": "Bearer b"}},
+        {"environ": {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20b"}},
+    ],
+)
+def test_an_authorization_that_is_given_wins_over_the_endpoint_s(given: dict[str, Any]) -> None:
+    assert read(endpoint="http://me:secret@a/", **given).headers == {"authorization": "Bearer b"}
+
+
+def test_a_header_of_the_environment_that_cannot_be_sent_is_told_without_its_value_and_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = read({"OTEL_EXPORTER_OTLP_HEADERS": "a=s3cret%01,b=%C3%A9"})
+    assert settings.headers == {"b": "é"}
+    assert "'a'" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -132,7 +180,12 @@ def test_an_endpoint_that_is_no_url_is_refused_by_name(url: str) -> None:
         {"schedule_delay_s": -1},
         {"compression": "zstd"},
         {"headers": {"bad name": "v"}},
+        {"headers": {"": "v"}},
         {"headers": {"name": "two\nlines"}},
+        {"headers": {"name": " v"}},
+        {"headers": {"name": "v\t"}},
+        {"headers": {"name": "v\x7fw"}},
+        {"headers": {"name": "\u20ac"}},
     ],
 )
 def test_an_argument_outside_its_values_is_refused_by_name(arguments: dict[str, object]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
+
+from firsttoken.export._endpoint import is_url, without_credentials
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 _PROBE_TIMEOUT_S: Final = 1.0
@@ -86,15 +88,15 @@ def traces_url(environ: Mapping[str, str]) -> str:
     return environ.get(_TRACES_ENDPOINT_ENV) or traces_path(base)
 
 
+def variable_that_is_no_url(environ: Mapping[str, str]) -> str | None:
+    """Return the variable that says where traces go, if what it says is no URL."""
+    named = next((name for name in (_TRACES_ENDPOINT_ENV, _ENDPOINT_ENV) if environ.get(name)), None)
+    return None if named is None or is_url(environ[named]) else named
+
+
 def protocol_named(environ: Mapping[str, str]) -> str:
     """Return the OTLP protocol in the environment; `http/protobuf` if there is none."""
     return next((environ[name] for name in _PROTOCOL_ENVS if environ.get(name)), "http/protobuf")
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL without user name and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def probe(traces_url: str) -> int | None:
@@ -118,4 +120,4 @@ def probe(traces_url: str) -> int | None:
 
 def _is_here(url: str) -> bool:
     """Return whether a URL is this machine's: no other is asked what it is."""
-    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+    return is_url(url) and urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")

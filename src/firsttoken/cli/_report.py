@@ -16,13 +16,13 @@ from firsttoken._clock import NS_PER_S
 from firsttoken._tell.gap_columns import columns
 from firsttoken._tell.told import Told
 from firsttoken.cli._chart import chart, told_lines
-from firsttoken.cli._collector import without_credentials
 from firsttoken.cli._plan import Plan
 from firsttoken.cli._rows import Row
 from firsttoken.cli._sparkline import ramp_for, sparkline
 from firsttoken.cli._story import story
 from firsttoken.cli._table import told_table
 from firsttoken.cli._traces import STALL_THRESHOLD_S, Traces
+from firsttoken.export._endpoint import without_credentials
 
 _SPARKLINE_WIDTH = 60
 

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import httpx
 
-from firsttoken.cli._collector import without_credentials
 from firsttoken.cli._plan import Plan
 from firsttoken.cli._wire import Piece
+from firsttoken.export._endpoint import without_credentials
 
 #: Which stream of the plan a request is for.
 STREAM_HEADER: Final = "x-demo-stream"

@@ -102,7 +102,9 @@ def completions_url(url: str) -> str:
     Raises: ConfigError: if it is no http or https URL.
     """
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"--upstream is an http or https URL, not {url!r}")
+        from firsttoken.export._endpoint import without_credentials
+
+        raise ConfigError(f"--upstream is an http or https URL, not {without_credentials(url)!r}")
     url = url.rstrip("/")
     return url if url.endswith("/completions") else f"{url}/chat/completions"
 

@@ -19,6 +19,7 @@ from firsttoken.decoders import formats
 #: Variables whose values may be shown; of all others only that they are set.
 _SHOWN: Final = frozenset(
     {
+        "FIRSTTOKEN_HOSTS",
         "OTEL_SDK_DISABLED",
         "OTEL_SERVICE_NAME",
         "OTEL_TRACES_EXPORTER",
@@ -107,7 +108,7 @@ def _tracer_provider(environ: Mapping[str, str]) -> str:
 
 
 def _variables(environ: Mapping[str, str]) -> list[str]:
-    from firsttoken.cli._collector import without_credentials
+    from firsttoken.export._endpoint import without_credentials
 
     found = sorted(name for name in environ if name.startswith(("OTEL_", "FIRSTTOKEN_")))
     lines = []
@@ -127,11 +128,14 @@ def _collector(environ: Mapping[str, str]) -> str:
         probe,
         protocol_named,
         traces_url,
+        variable_that_is_no_url,
     )
 
     endpoint = endpoint_named(environ) or DEFAULT_ENDPOINT
     if protocol_named(environ) == "grpc":
         return f"{endpoint}: spoken to by gRPC, which is not tried here"
+    if wrong := variable_that_is_no_url(environ):
+        return f"{wrong} is {endpoint!r}, no URL like {DEFAULT_ENDPOINT}: nothing can be sent there"
     status = probe(traces_url(environ))
     if status is None:
         return f"{endpoint}: nothing answers"

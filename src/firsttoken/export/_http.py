@@ -125,7 +125,12 @@ class HttpDelivery:
         }
         if self._settings.compression == "gzip":
             headers["content-encoding"] = "gzip"
-        return httpx.Request("POST", self._url, headers=headers, content=self._paced(pieces))
+        return httpx.Request(
+            "POST",
+            self._url,
+            headers=httpx.Headers(headers, encoding="latin-1"),
+            content=self._paced(pieces),
+        )
 
     async def _paced(self, pieces: list[bytes]) -> AsyncIterator[bytes]:
         for piece in pieces:
@@ -217,5 +222,8 @@ def _transport(settings: Settings) -> httpx.AsyncHTTPTransport:
     proxy = None
     if not proxy_bypass(url.hostname or ""):
         proxy = proxies.get(url.scheme) or proxies.get("all")
+    if proxy and "://" not in proxy:
+        # As curl and urllib take it.
+        proxy = f"http://{proxy}"
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_S)
     return httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy)

@@ -10,28 +10,34 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
-from urllib.parse import urlsplit
 
 from opentelemetry.util.re import parse_env_headers
 
 from firsttoken.errors import ConfigError
+from firsttoken.export._endpoint import basic_authorization, is_url, without_credentials
 
 logger = logging.getLogger("firsttoken")
 
 DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 TRACES_PATH: Final = "v1/traces"
+_TRACES_URL: Final = f"{DEFAULT_ENDPOINT}/{TRACES_PATH}"
 SPOOL_DIR_VARIABLE: Final = "FIRSTTOKEN_SPOOL_DIR"
 _COMPRESSIONS: Final = ("none", "gzip")
+# Source: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"(?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where spans go and how.
 
+    endpoint: without user name and password; what they ask for is among the headers.
     timeout_s: one attempt, from connecting to the last byte of the answer.
     certificate: file of CA certificates the server is checked against; None for the usual ones.
     schedule_delay_s: how long an ended span may wait for others before a request is sent.
@@ -68,7 +74,8 @@ def read_settings(
 ) -> Settings:
     """Join arguments and environment; an argument wins.
 
-    endpoint: full URL, path included, as the stock exporter takes it.
+    endpoint: full URL, path included, as the stock exporter takes it. A user name and password in it are
+        sent as an Authorization header, unless the headers have one.
 
     Raises:
         ConfigError: if an argument, or the endpoint of the environment, is not a usable value.
@@ -79,10 +86,11 @@ def read_settings(
     if compression is not None and compression not in _COMPRESSIONS:
         raise ConfigError(f"compression must be one of {_COMPRESSIONS}, not {compression!r}")
     export_timeout_s = _number(environ, "OTEL_BSP_EXPORT_TIMEOUT", 30_000) / 1e3
+    url = _checked_url(endpoint, "endpoint", _TRACES_URL) if endpoint else _endpoint(environ)
     spool = spool_dir if spool_dir is not None else environ.get(SPOOL_DIR_VARIABLE) or None
     return Settings(
-        endpoint=_checked_url(endpoint or _endpoint(environ)),
-        headers=_headers(environ, headers),
+        endpoint=without_credentials(url),
+        headers=_headers(url, environ, headers),
         timeout_s=min(timeout_s or _number(environ, *_otlp("TIMEOUT"), 10), export_timeout_s),
         compression=compression or _compression(environ),
         certificate=certificate or _first(environ, *_otlp("CERTIFICATE")),
@@ -108,34 +116,40 @@ def _endpoint(environ: Mapping[str, str]) -> str:
     traces, base = _otlp("ENDPOINT")
     own = _first(environ, traces)
     if own is not None:
-        return own
-    return f"{(_first(environ, base) or DEFAULT_ENDPOINT).rstrip('/')}/{TRACES_PATH}"
+        return _checked_url(own, traces, _TRACES_URL)
+    url = _checked_url(_first(environ, base) or DEFAULT_ENDPOINT, base, DEFAULT_ENDPOINT)
+    return f"{url.rstrip('/')}/{TRACES_PATH}"
 
 
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError(f"endpoint must be a URL like {DEFAULT_ENDPOINT}/{TRACES_PATH}, not {url!r}")
+def _checked_url(url: str, name: str, example: str) -> str:
+    if not is_url(url):
+        raise ConfigError(f"{name} must be a URL like {example}, not {without_credentials(url)!r}")
     return url
 
 
-def _headers(environ: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
-    headers = dict(parse_env_headers(_first(environ, *_otlp("HEADERS")) or "", liberal=True))
+def _headers(url: str, environ: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+    headers = {}
+    named = parse_env_headers(_first(environ, *_otlp("HEADERS")) or "", liberal=True)
+    for name, value in named.items():
+        if _is_header(name, value):
+            headers[name] = value
+        else:
+            logger.warning("firsttoken: OTEL_EXPORTER_OTLP_HEADERS: HTTP allows no such %r; left out", name)
     for name, value in (extra or {}).items():
-        if (
-            not (name.isascii() and name.isprintable() and value.isprintable())
-            or ":" in name
-            or " " in name
-        ):
+        if not _is_header(name, value):
             raise ConfigError(
-                f"headers must be names and values HTTP allows; the value of {name!r} or its name is not"
+                "headers must be names and values HTTP allows (latin-1, no control characters, no blanks "
+                f"at the ends); the value of {name!r} or its name is not"
             )
         headers[name.lower()] = value
+    authorization = basic_authorization(url)
+    if authorization is not None:
+        headers.setdefault("authorization", authorization)
     return headers
+
+
+def _is_header(name: str, value: str) -> bool:
+    return bool(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
 
 
 def _compression(environ: Mapping[str, str]) -> str:
