@@ -233,3 +233,15 @@ async def test_no_error_event_goes_into_a_compressed_body(
     assert (b"event: error" in body) is is_plain
     assert response.messages[-1].get("more_body") is not is_plain
     assert outcomes(traces) == ("failed", "failed")
+
+
+# --- a HEAD request --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "text/html"])
+async def test_what_is_sent_for_a_head_request_is_no_stream(content_type: str, traces: Traces) -> None:
+    app = traced(ScriptedApp(*words("a"), content_type=content_type), traces, all_bodies=True)
+    await read(app, method="HEAD")
+    server = traces.span()
+    assert server.name == "HEAD"
+    assert not any(key.startswith("firsttoken.") for key in server.attributes)

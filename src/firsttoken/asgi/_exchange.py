@@ -220,6 +220,8 @@ class Exchange:
 
     def _begin_stream(self) -> None:
         self._streams_if_more = False
+        if self._scope.get("method") == "HEAD":
+            return  # the server drops the body, whatever the application sends
         request = body_request(
             self._content_type,
             self._content_encoding,
