@@ -16,6 +16,8 @@ from tests.asgi.apps import ScriptedApp
     [
         ({"trace_headers": ["traceparent"]}, ConfigError, "traceresponse, server-timing"),
         ({"debug_path": "live"}, ConfigError, "slash"),
+        ({"all_bodies": "x"}, ConfigError, "True or False"),
+        ({"all_bodies": None}, ConfigError, "True or False"),
         ({"content_types": "text/x-own"}, TypeError, "content_types"),
         ({"content_types": [b"text/x-own"]}, TypeError, "bytes"),
         ({"trace_headers": "traceresponse"}, TypeError, "trace_headers"),

@@ -68,6 +68,8 @@ class StreamTraceMiddleware:
     ) -> None:
         if not callable(app):
             raise TypeError(f"app is an ASGI application, not {type(app).__qualname__}")
+        if not isinstance(all_bodies, bool):
+            raise ConfigError(f"all_bodies is True or False; not {all_bodies!r}")
         if debug_path is not None and not str(debug_path).startswith("/"):
             raise ConfigError(f"debug_path begins with a slash, or is None; not {debug_path!r}")
         if tracer_provider is not None and not hasattr(tracer_provider, "get_tracer"):
