@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -215,6 +218,72 @@ def test_a_sync_context_manager_is_left_even_if_its_iteration_cannot_be_closed(t
     with pytest.raises(OSError, match="while closing"), traced_by(traces, source) as stream:
         next(iter(stream))
     assert source.left
+
+
+def test_a_sync_context_manager_is_left_while_another_thread_reads(traces: Traces) -> None:
+    class Blocking:
+        """A stream whose reader waits until it is left, as one of a socket does."""
+
+        def __init__(self) -> None:
+            self.reading, self.left = threading.Event(), threading.Event()
+
+        def __iter__(self) -> Blocking:
+            return self
+
+        def __next__(self) -> str:
+            self.reading.set()
+            assert self.left.wait(60)
+            raise ConnectionError("closed under me")
+
+        def __enter__(self) -> Blocking:
+            return self
+
+        def __exit__(self, *failure: Any) -> None:
+            self.left.set()
+
+    source = Blocking()
+    with ThreadPoolExecutor(1) as threads:
+        with traced_by(traces, source) as stream:
+            reader = threads.submit(list, stream)
+            assert source.reading.wait(60)
+        with pytest.raises(ConnectionError, match="closed under me"):
+            reader.result(60)
+    assert outcome(traces) == "abandoned"
+
+
+def test_a_generator_that_had_begun_before_is_closed_though_nobody_iterates_it(traces: Traces) -> None:
+    closed = []
+
+    async def chunks() -> AsyncIterator[str]:
+        with closing_noted(closed):
+            yield "a"
+            yield "b"
+
+    def chunks_sync() -> Iterator[str]:
+        with closing_noted(closed):
+            yield "a"
+            yield "b"
+
+    async def main() -> None:
+        source = chunks()
+        assert await anext(source) == "a"
+        await traced_by(traces, source).aclose()
+
+    asyncio.run(main())
+    assert closed == ["closed"]
+    source = chunks_sync()
+    assert next(source) == "a"
+    traced_by(traces, source).close()
+    assert closed == ["closed", "closed"]
+    assert traces.spans() == ()
+
+
+@contextmanager
+def closing_noted(closed: list[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        closed.append("closed")
 
 
 def test_breaking_off_and_iterating_again_goes_on(traces: Traces) -> None:

@@ -57,6 +57,7 @@ class StreamRecord:
         "_consumer",
         "_watched",
         "begun_ns",
+        "cancelled_ns",
         "context",
         "context_var",
         "detail",
@@ -87,6 +88,7 @@ class StreamRecord:
         self.wall_offset_ns = wall_offset_ns()
         self.begun_ns: int | None = None
         self.pulled_ns: int | None = None
+        self.cancelled_ns: int | None = None
         self.ended_ns: int | None = None
         self.ending: Ending | None = None
         self.error_type: str | None = None
@@ -106,9 +108,11 @@ class StreamRecord:
             self._begin = _begun
 
     def begin_pulling(self) -> None:
-        """Note that somebody asks for the first chunk."""
+        """Note that somebody asks for the first chunk, or asks again after a pull that was cancelled."""
         self._consumer = _current_task()
-        self.pulled_ns = monotonic_ns()
+        self.cancelled_ns = None
+        if self.pulled_ns is None:
+            self.pulled_ns = monotonic_ns()
         self.begin()
 
     def ready(self) -> None:
@@ -124,14 +128,28 @@ class StreamRecord:
             return
         self.ended_ns = monotonic_ns()
         ending = self._ending_of(error)
+        if self.cancelled_ns is not None:
+            # Nobody asked again: it ended then.
+            self.ended_ns, ending = self.cancelled_ns, Ending.CANCELLED
         if ending is Ending.RAISED:
             # The type alone: an exception holds on to every frame it came through, ours included.
             self.error_type = error_name(type(error))
         self.ending = ending
         self._consumer = None
 
-    def end_when_dropped(self, generator: Any) -> None:
-        """Note the end the moment nobody refers to `generator` any more.
+    def interrupted(self, error: BaseException) -> None:
+        """Note that `error` ended a pull of a source that may go on.
+
+        A pull that was cancelled is often tried again (`wait_for`, to send a ping meanwhile). It is the
+        end only if nobody does, until the stream is dropped or closed.
+        """
+        if self._ending_of(error) is Ending.CANCELLED:
+            self.cancelled_ns = monotonic_ns()
+        else:
+            self.end(error)
+
+    def end_when_dropped(self, stream: Any) -> None:
+        """Note the end the moment nobody refers to `stream` any more: what its consumer pulls.
 
         An async generator that is dropped is closed later, in a task of its own, where nobody knows
         any more that its consumer was cancelled. The weak reference speaks first, and in place.
@@ -141,7 +159,7 @@ class StreamRecord:
             record.end(GeneratorExit())
             record._watched = None
 
-        self._watched = weakref.ref(generator, dropped)
+        self._watched = weakref.ref(stream, dropped)
 
     @property
     def is_running(self) -> bool:

@@ -1,18 +1,20 @@
 """What `trace_stream` returns: the source to look at, a recording generator to iterate. Floor 4 (wrap).
 
 A proxy has the attributes, the type and the methods of what it stands for. Iterating it hands out the
-recording generator itself, so no proxy stands in the way of a chunk.
+recording generator itself, so no proxy stands in the way of a chunk - but for sources that may go on after
+an error or a cancelled pull, which no generator can.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from firsttoken._record.iterate import record_async, record_sync
+from firsttoken._record.iterate import AsyncIteration, Iterated, and_what_follows, record_async, record_sync
 from firsttoken._wrap.live import LiveStream
 from firsttoken._wrap.methods import through
 from firsttoken.summary import StreamSummary
@@ -54,7 +56,11 @@ class TracedStream(BaseObjectProxy):
         """The stream told whole, once it ended; None before, or if it is not sampled.
 
         Asked for at once, it decodes here and now what is not decoded yet: the last 0.1 s of chunks.
+        Asked for after a pull that was cancelled, that was the end.
         """
+        record = self._self_live.record
+        if record.cancelled_ns is not None:
+            record.end(GeneratorExit())
         return self._self_live.summary
 
     @property
@@ -74,13 +80,18 @@ class TracedStream(BaseObjectProxy):
 
 
 class AsyncTracedStream(TracedStream):
-    """An async iterable of any class. Breaking off and iterating again goes on where it was."""
+    """An async iterable of any class. Breaking off and iterating again goes on where it was.
+
+    So does pulling again after an error or a cancelled pull, where the source does: recorded after a
+    cancelled pull; after an error not any more, for that was the end of the record.
+    """
 
     def __init__(self, source: Any, live: LiveStream, start_span: StartSpan) -> None:
-        generator = record_async(live.record, source)
+        makes_generators = inspect.isasyncgenfunction(getattr(type(source), "__aiter__", None))
+        generator = (record_async if makes_generators else AsyncIteration)(live.record, source)
         live.record.end_when_dropped(generator)
         super().__init__(source, live, start_span)
-        self._self_generator: AsyncGenerator[Any, None] = generator
+        self._self_generator: AsyncGenerator[Any, None] | AsyncIteration = generator
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._self_generator
@@ -120,7 +131,7 @@ class AsyncTracedStream(TracedStream):
 
     async def _self_close_generator(self) -> None:
         # One that is being pulled by somebody else ends by itself when its source is closed.
-        if not self._self_generator.ag_running:  # type: ignore[attr-defined]  # missing in typeshed's ABC
+        if not self._self_generator.ag_running:  # type: ignore[union-attr]  # missing in typeshed's ABC
             await self._self_generator.aclose()
 
 
@@ -139,6 +150,11 @@ class AsyncTracedGenerator(TracedStream):
 
     def __anext__(self) -> Any:
         return self.__wrapped__.__anext__()
+
+    async def aclose(self) -> None:
+        """Close the source, which may have begun before the recording did."""
+        await self.__wrapped__.aclose()
+        await self._self_source.aclose()
 
     async def asend(self, value: Any) -> Any:
         """Send `value` into the source and return the chunk it yields next."""
@@ -168,19 +184,27 @@ class AsyncTracedGenerator(TracedStream):
 
 
 class SyncTracedStream(TracedStream):
-    """An iterable of any class. Breaking off and iterating again goes on where it was."""
+    """An iterable of any class. Breaking off and iterating again goes on where it was.
+
+    So does pulling again after an error, where the source does; not recorded, for that was the end of the
+    record.
+    """
 
     def __init__(self, source: Any, live: LiveStream, start_span: StartSpan) -> None:
-        generator = record_sync(live.record, source)
-        live.record.end_when_dropped(generator)
         super().__init__(source, live, start_span)
+        iterated = Iterated(source)
+        generator = record_sync(live.record, iterated)
+        live.record.end_when_dropped(generator)
         self._self_generator: Generator[Any, None, None] = generator
+        self._self_handed_out: Iterator[Any] = generator
+        if not inspect.isgeneratorfunction(getattr(type(source), "__iter__", None)):
+            self._self_handed_out = chain.from_iterable(and_what_follows(generator, live.record, iterated))
 
     def __iter__(self) -> Iterator[Any]:
-        return self._self_generator
+        return self._self_handed_out
 
     def __next__(self) -> Any:
-        return next(self._self_generator)
+        return next(self._self_handed_out)
 
     def __enter__(self) -> Any:
         with self._self_live.record.opening():
@@ -191,10 +215,19 @@ class SyncTracedStream(TracedStream):
 
     def __exit__(self, *failure: Any) -> Any:
         try:
-            self._self_generator.close()
+            self._self_close_generator()
         finally:
             swallowed = self.__wrapped__.__exit__(*failure)
         return swallowed
+
+    def _self_close_generator(self) -> None:
+        # One that another thread is pulling ends by itself when its source is closed.
+        try:
+            self._self_generator.close()
+        except ValueError as error:
+            if str(error) != "generator already executing":
+                raise
+            self._self_live.record.end(GeneratorExit())
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.__wrapped__, name)
@@ -218,6 +251,11 @@ class SyncTracedGenerator(TracedStream):
 
     def __next__(self) -> Any:
         return next(self.__wrapped__)
+
+    def close(self) -> Any:
+        """Close the source, which may have begun before the recording did."""
+        self.__wrapped__.close()
+        return self._self_source.close()
 
     def send(self, value: Any) -> Any:
         """Send `value` into the source and return the chunk it yields next."""
