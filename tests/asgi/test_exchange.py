@@ -160,6 +160,17 @@ async def test_a_last_message_that_is_not_taken_counts_once(
     check_told_alike(traces, outcome, 2, len(ping + last))
 
 
+@pytest.mark.parametrize(("bodies", "outcome"), [(words("a")[:1], "cancelled"), (words("a"), "completed")])
+async def test_an_empty_last_message_that_is_not_taken_says_that_the_client_left(
+    bodies: tuple[bytes, ...], outcome: str, traces: Traces
+) -> None:
+    server = Server(refuses=b"", error=OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        await server.serve(traced(ScriptedApp(*bodies), traces))
+    assert outcomes(traces) == (outcome, outcome)
+    assert "error.type" not in server_and_stream(traces)[0].attributes
+
+
 # --- an application that cancels what is its own ---------------------------------------------------
 
 (LAST,) = words()

@@ -46,6 +46,7 @@ class StreamTraceMiddleware:
     trace_headers: response headers, of `traceresponse` and `server-timing`, that tell a browser its trace.
     error_event: once headers are sent, turn an exception into a last SSE event for the client: True, or a
         function from the exception to the event's bytes. The exception goes on to the server all the same.
+        A compressed body gets none.
     debug_path: `GET` here lists the live streams as JSON. It asks nobody who they are: keep it internal.
     tracer_provider: the configured or the global one if not given.
 

@@ -90,7 +90,7 @@ class BodyStream:
         """Send a body message, marking when it came and when the server had taken it."""
         body = message.get("body")
         if not body:
-            await self._send(message)
+            await self._send_empty(message)
             return
         now = monotonic_ns()
         if self._sending is not None:
@@ -111,6 +111,13 @@ class BodyStream:
             self._sending = None
             if self._is_full:
                 self._mark(monotonic_ns())
+
+    async def _send_empty(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self.end(ClientGone())
+            raise
 
     def completes(self, body: Any, *, is_failing: bool) -> None:
         """Put on the SERVER span that the last message is about to be sent, after which it may be over.
