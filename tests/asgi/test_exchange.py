@@ -9,6 +9,7 @@ import anyio
 import pytest
 from opentelemetry.trace import SpanKind
 
+from firsttoken._wrap.default import default_runtime
 from firsttoken.asgi import sse_error_event
 from firsttoken.testing import SourceError
 from firsttoken.testing._asgi_client import StreamingAsgiClient
@@ -158,6 +159,25 @@ async def test_a_last_message_that_is_not_taken_counts_once(
     with pytest.raises(type(error)):
         await Server(refuses=last, error=error).serve(traced(ScriptedApp(ping, last=last), traces))
     check_told_alike(traces, outcome, 2, len(ping + last))
+
+
+async def test_an_error_that_is_just_being_read_when_the_server_refuses_it_is_one(traces: Traces) -> None:
+    async def taking(scope: Any, receive: Any, send: Any) -> None:
+        async def send_and_take(message: Any) -> None:
+            try:
+                await send(message)
+            except OSError:
+                for live in default_runtime().live_streams():
+                    live.record.take()
+                raise
+
+        await traced_app(scope, receive, send_and_take)
+
+    traced_app = traced(ScriptedApp(last=ERROR), traces)
+    with pytest.raises(OSError, match="gone"):
+        await Server(refuses=ERROR, error=OSError("gone")).serve(taking)
+    server, _ = server_and_stream(traces)
+    assert server.attributes["firsttoken.outcome"] == "failed"
 
 
 @pytest.mark.parametrize(("bodies", "outcome"), [(words("a")[:1], "cancelled"), (words("a"), "completed")])

@@ -46,6 +46,8 @@ class BodyStream:
         "_mark",
         "_plain_type",
         "_record",
+        "_said_end",
+        "_said_error",
         "_send",
         "_sending",
         "_server_span",
@@ -69,6 +71,7 @@ class BodyStream:
         self._chunk_count = 0
         self._size = 0
         self._first_byte_ns: int | None = None
+        self._said_error = self._said_end = False
         self._told: Ending | None = None
 
     @property
@@ -157,15 +160,18 @@ class BodyStream:
             if unsent and self._sending is _NOTHING_SO_FAR:
                 first_byte_ns = monotonic_ns() - self._record.issued_ns
             said_error, said_end = said_at_the_end(self._live, self._kept(unsent))
-            if unsent and said_end:
+            # What was said stays said, although the thinker may just be reading it.
+            self._said_error |= said_error
+            self._said_end |= said_end
+            if unsent and self._said_end:
                 # Who ends the body of a generator that failed has nothing more to say.
                 ending = Ending.EXHAUSTED
             self._told = ending
             enrich(
                 self._server_span,
                 ending=ending,
-                said_error=said_error,
-                said_end=said_end,
+                said_error=self._said_error,
+                said_end=self._said_end,
                 error_type=self._record.error_type,
                 chunk_count=self._chunk_count + bool(unsent),
                 size=self._size + len(unsent),
