@@ -76,6 +76,33 @@ def test_what_is_remembered_is_bounded_and_what_is_not_is_still_found() -> None:
         ("/v2/chat", "chat"),
         ("/api/chat", "chat"),
         ("/api/generate", "text_completion"),
+        ("/v1/chat/completions/", "chat"),
+        ("/v1/fim/completions", "text_completion"),
+        ("/v1/complete", "text_completion"),
+        ("/v1/chat", "chat"),
+        ("/v1/generate", "text_completion"),
+        ("/generate", "text_completion"),
+        ("/generate_stream", "text_completion"),
+        ("/ml/v1/text/chat", "chat"),
+        ("/ml/v1/text/chat_stream", "chat"),
+        ("/ml/v1/text/generation", "text_completion"),
+        ("/ml/v1/text/generation_stream", "text_completion"),
+        ("/v1beta/interactions", "generate_content"),
+        ("/v1/projects/p/models/claude-x:rawPredict", "chat"),
+        ("/model/m/converse", "chat"),
+        ("/model/m/invoke", "chat"),
+        ("/v1/threads/t/runs", "chat"),
+        ("/v1/threads/runs", "chat"),
+        ("/runs/stream", "chat"),
+        ("/threads/t/runs/wait", "chat"),
+        ("/v1/threads/t/runs/r/submit_tool_outputs", "chat"),
+        ("/v1/threads/t/runs/r", None),
+        ("/v1/threads/t/runs/r/cancel", None),
+        ("/v1/threads/t/runs/r/steps", None),
+        ("/v1/threads/t/messages", None),
+        ("/v1/chat/completions/cmpl_1", None),
+        ("/v1/chat/anything", None),
+        ("/api/generate/x", None),
         ("/v1/models", None),
         ("/v1/embeddings", None),
         ("/v1/messages/count_tokens", None),
@@ -84,7 +111,13 @@ def test_what_is_remembered_is_bounded_and_what_is_not_is_still_found() -> None:
     ],
 )
 def test_a_path_says_what_is_asked_for(path: str, operation: str | None) -> None:
-    assert operation_of(path) == operation
+    assert operation_of("POST", path) == operation
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
+def test_only_a_post_asks_a_model(method: str) -> None:
+    assert operation_of(method, "/v1/threads/t/runs") is None
+    assert operation_of(method, "/v1/chat/completions") is None
 
 
 @pytest.mark.parametrize(

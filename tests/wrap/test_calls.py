@@ -285,7 +285,7 @@ def headers_at(library: Any, traces: Traces, address: str, **options: Any) -> An
     got: list[Any] = []
 
     def handle(request: Any) -> Any:
-        got.append(request.headers)
+        got.append(dict(request.headers))
         return library.Response(200, content=ANSWER)
 
     transport = TracingTransport(library.MockTransport(handle), tracer_provider=traces.provider, **options)

@@ -19,10 +19,11 @@ from firsttoken.errors import ConfigError
 MAX_REMEMBERED: Final = 1024
 
 #: What is asked for at the end of a path -> the operation. Everything else at the same hosts (models,
-#: files, embeddings, token counts) is no call to a model that writes.
-_ENDPOINTS: Final = tuple(
-    (re.compile(path + "$"), operation)
+#: files, embeddings, token counts, the messages of a thread) is no call to a model that writes.
+_ENDPOINTS: Final[tuple[tuple[re.Pattern[str], str | None], ...]] = tuple(
+    (re.compile(f"(?:{path})/?$"), operation)
     for path, operation in (
+        (r"/threads/[^/]+/messages", None),
         (r"/chat/completions", "chat"),
         (r"/completions", "text_completion"),
         (r"/responses", "chat"),
@@ -35,7 +36,7 @@ _ENDPOINTS: Final = tuple(
         (r":(stream)?(g|G)enerateContent|/interactions", "generate_content"),
         (r":(stream)?(r|R)awPredict", "chat"),
         (r"/(converse|invoke)(-stream|-with-response-stream)?", "chat"),
-        (r"/runs|/runs/stream|/submit_tool_outputs", "chat"),
+        (r"/runs(/stream|/wait)?|/submit_tool_outputs", "chat"),
     )
 )
 _STREAMING_PATH: Final = re.compile(r":stream\w+$|[-_/]stream$")
@@ -109,8 +110,10 @@ def is_private(host: str) -> bool:
         return any(fnmatchcase(host.lower(), pattern) for pattern in _PRIVATE_NAMES)
 
 
-def operation_of(path: str) -> str | None:
-    """Return the GenAI operation that a path asks for; None if it asks for something else."""
+def operation_of(method: str, path: str) -> str | None:
+    """Return the GenAI operation that a request asks for; None if it asks for something else."""
+    if method != "POST":
+        return None
     for endpoint, operation in _ENDPOINTS:
         if endpoint.search(path):
             return operation

@@ -51,7 +51,9 @@ Body = type[AsyncBody] | type[SyncBody]
 
 
 def record_response(response: Any, url: Any, live: LiveStream, start_span: StartSpan, body: Body) -> None:
-    """Record the body of a response as it is read; one that was refused or is at hand is told at once.
+    """Record the body of a response as it is read; one that is none, or at hand, is told at once.
+
+    A call that was refused or redirected brought no answer; what a redirect leads to is a call of its own.
 
     response, url: httpx or httpx2 ones; the caller has not begun to read the body.
     body: the kind the caller reads, async or not.
@@ -60,7 +62,7 @@ def record_response(response: Any, url: Any, live: LiveStream, start_span: Start
     with guarded("record a response"):
         response.extensions[MARK] = live
         _read_head(response, url, live)
-        if response.status_code >= 400:
+        if response.status_code >= 300:
             _refused(record, str(response.status_code))
         elif response.is_stream_consumed:
             record.arrived(response.content)
