@@ -15,12 +15,18 @@ from .scenes import PLAN, STARTED_NS, block, row, told
 
 
 def shown(
-    lines: list[Line], span_s: float, width: int = 58, ramp: str = BLOCKS, *, color: bool = False
+    lines: list[Line],
+    span_s: float,
+    width: int = 58,
+    ramp: str = BLOCKS,
+    *,
+    color: bool = False,
+    **more: bool,
 ) -> list[str]:
     console = Console(
         file=StringIO(), width=120, force_terminal=color, color_system="standard" if color else None
     )
-    console.print(chart(lines, span_s, width, ramp))
+    console.print(chart(lines, span_s, width, ramp, **more))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
 
 
@@ -50,6 +56,13 @@ def test_a_stall_has_the_colour_of_its_cause() -> None:
     assert set(CAUSES) <= set(legend.replace("\x1b[0m", " ").split())
     assert "\x1b[1;31m" in line
     assert "\x1b[32m" in line
+
+
+def test_without_colours_no_cause_is_explained_by_one() -> None:
+    stalled = told_lines([row(Role.HEALTHY, told(stalls=(block(1.0, 0.4),)))])
+    legend, *_ = shown(stalled, 4.0, has_colour=False)
+    assert not [cause for cause in CAUSES if cause in legend]
+    assert legend.strip() == "gaps in 4.0 s: ▁ 20 ms to █ 3.58 s"
 
 
 def test_a_plain_terminal_gets_plain_characters() -> None:

@@ -87,6 +87,24 @@ def test_no_cell_is_cut_off_on_a_terminal_of_usual_width(width: int) -> None:
         assert word in table
 
 
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [
+        (80, set()),
+        (75, {"p95"}),
+        (60, {"p95", "tok/s", "tokens"}),
+        (45, {"p95", "tok/s", "tokens", "max", "stalls"}),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_columns_and_no_number_is_cut(width: int, left_out: set[str]) -> None:
+    table = shown(told_table(ROWS), width)
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= width
+    heads = set(" ".join(table.splitlines()[:3]).replace("─", "").split()) - {"gap"}
+    assert heads == {"client", "outcome", "TTFT", "tokens", "tok/s", "p95", "max", "stalls"} - left_out
+    assert table.count("400 ms") >= 3
+
+
 def test_while_it_runs_the_table_has_what_the_clients_saw() -> None:
     waiting, reading, through = (Seen(part) for part in PLAN.parts[:3])
     reading.asked_s, reading.arrivals_s, reading.bytes = 10.0, [10.25, 10.5], 2400

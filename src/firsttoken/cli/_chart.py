@@ -67,19 +67,23 @@ def seen_lines(all_seen: Sequence[Seen], now_s: float) -> list[Line]:
     ]
 
 
-def chart(lines: Sequence[Line], span_s: float, width: int, ramp: str) -> RenderableType:
+def chart(
+    lines: Sequence[Line], span_s: float, width: int, ramp: str, *, has_colour: bool = True
+) -> RenderableType:
     """Return the chart.
 
     span_s: length of the axis (s).
     width: of the terminal, in characters.
     ramp: characters for gaps, low to high.
+    has_colour: whether colours are seen; without them causes cannot be told apart, so none is explained.
     """
     width = max(10, min(_MAX_WIDTH, width - _LABEL_WIDTH - 1))
     drawn = [(line, columns(line.times_s, line.ended_s, span_s, width)) for line in lines]
     top_s = max((gap for _, gaps in drawn for gap in gaps if gap is not None), default=FLOOR_S)
     scale = f"{ramp[0]} {seconds(FLOOR_S)} to {ramp[-1]} {seconds(max(top_s, FLOOR_S))}"
     legend = Text(f" gaps in {span_s:.1f} s: {scale}", style="dim")
-    for cause, style in CAUSES.items() if any(line.stalls for line in lines) else ():
+    explained = has_colour and any(line.stalls for line in lines)
+    for cause, style in CAUSES.items() if explained else ():
         legend.append(f"  {ramp[-1]} {cause}", style=style)
     return Group(legend, *(_drawn(line, gaps, span_s, top_s, ramp) for line, gaps in drawn))
 

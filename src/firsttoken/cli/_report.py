@@ -47,7 +47,9 @@ def print_result(console: Console, rows: Sequence[Row], traces: Traces, lost: Se
     """Say how it went."""
     console.print(told_table(rows))
     lines = told_lines(rows)
-    console.print(chart(lines, _span_s(rows), console.width, ramp_for(console.encoding)))
+    has_colour = console.color_system is not None and not console.no_color
+    ramp = ramp_for(console.encoding)
+    console.print(chart(lines, _span_s(rows), console.width, ramp, has_colour=has_colour))
     console.print()
     for line in story(rows):
         console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -23,19 +24,50 @@ _OUTCOMES: Final = {
     "abandoned": "yellow",
 }
 _LEFT: Final = frozenset({"client", "stream", "outcome", "now", "stalls"})
+_TOLD: Final = ("outcome", "TTFT", "tokens", "tok/s", "p95\ngap", "max\ngap", "stalls")
+#: What a narrow terminal does without, in this order.
+_SPARE: Final = ("p95\ngap", "tok/s", "tokens", "max\ngap", "stalls", "TTFT")
+_STALLS_WIDTH: Final = 12
 
 
-def told_table(rows: Iterable[Row]) -> Table:
+class ToldTable:
+    """A table of what spans tell. Where not all columns have room some are left out: no number is cut.
+
+    rows: a cell for each of `names`.
+    """
+
+    def __init__(self, names: Sequence[str], rows: Sequence[Sequence[RenderableType]]) -> None:
+        self._names = names
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names = list(self._names)
+        for spare in _SPARE:
+            narrowest = self._of(names)
+            for column in narrowest.columns:
+                column.max_width = column.min_width
+            unbounded = options.update(max_width=10_000)
+            if Measurement.get(console, unbounded, narrowest).maximum <= options.max_width:
+                break
+            names.remove(spare)
+        yield self._of(names)
+
+    def _of(self, names: Sequence[str]) -> Table:
+        table = _table(*names)
+        for row in self._rows:
+            table.add_row(*(cell for name, cell in zip(self._names, row, strict=True) if name in names))
+        return table
+
+
+def told_table(rows: Iterable[Row]) -> ToldTable:
     """Return a table of what the spans tell, a row per stream."""
     return table_of("client", [(f"{row.part.number:>2} {row.part.role}", row.told) for row in rows])
 
 
-def table_of(title: str, streams: Iterable[tuple[str, Told | None]]) -> Table:
+def table_of(title: str, streams: Iterable[tuple[str, Told | None]]) -> ToldTable:
     """Return a table of streams under their names; `title` is what the names are of."""
-    table = _table(title, "outcome", "TTFT", "tokens", "tok/s", "p95\ngap", "max\ngap", "stalls")
-    for name, told in streams:
-        table.add_row(Text(printable(name)), *_told_cells(told))
-    return table
+    rows = [(Text(printable(name)), *_told_cells(told)) for name, told in streams]
+    return ToldTable((title, *_TOLD), rows)
 
 
 def seen_table(all_seen: Iterable[Seen]) -> Table:
@@ -78,6 +110,6 @@ def _table(*names: str) -> Table:
             justify="left" if name in _LEFT else "right",
             vertical="top",
             no_wrap=name != "stalls",
-            min_width=12 if name == "stalls" else None,
+            min_width=_STALLS_WIDTH if name == "stalls" else None,
         )
     return table
