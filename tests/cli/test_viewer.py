@@ -161,3 +161,27 @@ def test_on_a_terminal_it_stays_until_ctrl_c_and_the_link_leads_to_a_stream() ->
     assert b"Traceback" not in output
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_stopped_halfway_the_demo_sends_what_it_has_before_its_viewer_goes() -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        arguments = ["-m", "firsttoken", "demo", "--viewer"]
+        environ = {**ENVIRON, "TERM": "xterm", "OTEL_TRACES_EXPORTER": "none"}
+        os.execve(sys.executable, [sys.executable, *arguments], environ)
+    output, stopped = b"", False
+    while select.select([terminal], [], [], TIMEOUT_S)[0]:
+        try:
+            output += os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+        if not stopped and b"reading" in output:
+            stopped = True
+            os.write(terminal, b"\x03")
+    _, status = os.waitpid(process, 0)
+    os.close(terminal)
+    assert stopped
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert b"not accepted" not in output
+    assert output.rstrip().endswith(b"firsttoken demo: stopped")

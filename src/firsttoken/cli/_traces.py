@@ -6,6 +6,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Final, cast
 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -33,7 +34,7 @@ _POLL_S: Final = 0.05
 class Traces:
     """Sets tracing up for the demo, and knows which span belongs to which stream.
 
-    collectors: to send to as well.
+    collectors: to send to as well. They must be there until it is left; what ends later is not sent.
     """
 
     def __init__(self, collectors: Sequence[Collector]) -> None:
@@ -52,6 +53,17 @@ class Traces:
             self._provider.add_span_processor(
                 StreamSpanProcessor(collector.traces_url, timeout_s=_EXPORT_TIMEOUT_S)
             )
+
+    def __enter__(self) -> Traces:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            # A run that was stopped has not come to its flush.
+            firsttoken.flush(_TOLD_TIMEOUT_S)
+        self._provider.shutdown()
 
     def note(self, number: int, trace_id: str | None, span_id: str | None) -> None:
         """Remember which span is a stream's; called by the app."""

@@ -52,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key-env",
         metavar="NAME",
-        default="OPENAI_API_KEY",
         help="the environment variable with the key for --upstream (default OPENAI_API_KEY)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
@@ -79,10 +78,15 @@ def plan_of(options: argparse.Namespace) -> Plan:
         if not options.model:
             raise ConfigError("--upstream needs --model NAME")
         url = completions_url(options.upstream)
-        return Plan("relay", model=options.model, url=url, key_env=options.key_env, **common)
+        if options.key_env:
+            common["key_env"] = options.key_env
+        return Plan("relay", model=options.model, url=url, **common)
+    for name, value in (("--model", options.model), ("--key-env", options.key_env)):
+        if value is not None:
+            raise ConfigError(f"{name} needs --upstream URL: nobody else is asked for a model")
     if options.replay:
-        return Plan("replay", model=options.model, file=_recording(options.replay), **common)
-    return Plan("script", model=options.model or "scripted-1", **common)
+        return Plan("replay", file=_recording(options.replay), **common)
+    return Plan("script", model="scripted-1", **common)
 
 
 def _recording(file: str) -> str:
@@ -180,7 +184,8 @@ def _run(plan: Plan, *, as_json: bool, viewer: bool | None) -> int:
         own = stack.enter_context(ViewerProcess((url_of(bound) + LIVE_PATH,))) if starts else None
         if own is not None:
             where = f"A viewer takes the traces, and shows streams while they run: {own.url}/"
-        traces = Traces([each for each in (collector, own.collector if own else None) if each])
+        places = [each for each in (collector, own.collector if own else None) if each]
+        traces = stack.enter_context(Traces(places))
         if not as_json:
             print_head(console, plan, f"{where} {why}".rstrip())
         rows, lost = _measure(plan, traces, screen, bound)
