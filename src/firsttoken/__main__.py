@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        # Now, not at the interpreter's end, so that what cannot be written is told like other failures.
+        sys.stdout.flush()
         return code
     except FirstTokenError as error:
         sys.stderr.write(f"firsttoken {options.command}: {error}\n")
@@ -33,8 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"firsttoken {options.command}: stopped\n")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not complain of it once more.
+    except OSError as error:
+        # Whoever closed the pipe has seen enough.
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"firsttoken {options.command}: {error}\n")
+        # What could not be written is still in the buffer; the interpreter must not complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,8 @@ def test_an_upstream_is_a_base_url_or_the_whole(url: str, posted_to: str) -> Non
         (["--streams", "501"], "--streams is between 1 and 500, not 501"),
         (["--replay", "/no/such.sse"], "there is no file /no/such.sse"),
         (["--upstream", "http://127.0.0.1:1/v1"], "--upstream needs --model"),
+        (["--model", "m"], "--model needs --upstream"),
+        (["--key-env", "MY_KEY", "--replay", "mine.sse"], "--key-env needs --upstream"),
         (["--upstream", "ftp://x", "--model", "m"], "--upstream is an http or https URL"),
         (["--upstream", "ftp://me:secret@x", "--model", "m"], "not 'ftp://x'"),
     ],
@@ -128,6 +132,17 @@ def test_each_way_to_fail_has_its_exit_code(
     monkeypatch.setattr(__main__.doctor, "main", fail)
     assert main(["doctor"]) == code
     assert capsys.readouterr().err in ("firsttoken doctor: no\n", "firsttoken doctor: stopped\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_that_cannot_be_written_is_told_in_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "firsttoken", "doctor"], stdout=full, stderr=subprocess.PIPE, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"firsttoken doctor: ")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_replay_sends_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
