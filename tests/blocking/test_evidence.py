@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +19,7 @@ from firsttoken.blocking._evidence import (
     MAX_FRAMES,
     NO_BASE,
     Base,
-    GcPauses,
     Lateness,
-    ThreadClocks,
     base_of_callback,
     base_of_task,
     capture,
@@ -63,6 +62,28 @@ def test_a_collection_of_garbage_never_falls_into_the_reading_of_frames() -> Non
         timeout=120,
     )
     assert (ended.stdout, ended.stderr) == ("21 True\n21 False\n", "")
+
+
+@pytest.mark.skipif(not (3, 11) <= sys.version_info < (3, 11, 9), reason="no collector is turned off here")
+def test_a_collector_that_is_turned_off_meanwhile_stays_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bool] = []
+
+    def is_on_and_then_off() -> bool:
+        asked.append(gc.isenabled())
+        if len(asked) == 1:
+            gc.disable()  # the program, on another thread
+        return asked[-1]
+
+    fakes = SimpleNamespace(isenabled=is_on_and_then_off, disable=gc.disable, enable=gc.enable)
+    monkeypatch.setattr(_evidence, "gc", fakes)
+    try:
+        assert threading.get_ident() in thread_frames()
+        assert asked[0]
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_stack_is_captured_innermost_first_without_frame_objects() -> None:
@@ -136,67 +157,6 @@ def test_in_trio_a_task_and_a_callback_have_the_same_base() -> None:
     trio.run(main)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_ns = 1_000_000_000
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def advance(self, ms: float) -> None:
-        self.now_ns += int(ms * 1e6)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(_evidence, "monotonic_ns", clock)
-    return clock
-
-
-def collect(pauses: GcPauses, clock: Clock, ms: float) -> None:
-    pauses._note("start", {})
-    clock.advance(ms)
-    pauses._note("stop", {})
-
-
-def test_a_long_collection_is_remembered_with_its_thread_and_place(clock: Clock) -> None:
-    pauses, begin_ns = GcPauses(), clock()
-    collect(pauses, clock, 30)
-    (pause,) = pauses.within(begin_ns, clock())
-    assert (pause.thread_id, pause.started_ns, pause.ended_ns) == (
-        threading.get_ident(),
-        begin_ns,
-        begin_ns + 30_000_000,
-    )
-    assert pause.stack[0].function == "collect"
-
-
-def test_a_short_collection_and_one_outside_the_span_are_not_told(clock: Clock) -> None:
-    pauses = GcPauses()
-    collect(pauses, clock, 1)
-    assert pauses.within(0, clock() + 1) == []
-    collect(pauses, clock, 30)
-    assert pauses.within(clock(), clock() + 1) == []
-
-
-def test_a_collection_whose_start_was_missed_is_not_told(clock: Clock) -> None:
-    pauses = GcPauses()
-    pauses._note("stop", {})
-    assert pauses.within(0, clock() + 1) == []
-
-
-def test_the_collector_calls_us_once_and_only_while_asked_to() -> None:
-    pauses = GcPauses()
-    before = list(gc.callbacks)
-    pauses.install()
-    pauses.install()
-    assert len(gc.callbacks) == len(before) + 1
-    pauses.remove()
-    pauses.remove()
-    assert gc.callbacks == before
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux")
 def test_linux_tells_how_long_a_thread_waited_for_the_processor() -> None:
     delay_ns = run_delay_ns(threading.get_native_id())
@@ -263,26 +223,6 @@ def test_run_delay_is_read_once_a_second_as_that_gives_up_the_interpreter(
     for now_ms in range(1000, 3000, 25):
         lateness.expect(now_ms * 1_000_000)
     assert len(reads) == 2
-
-
-@pytest.mark.skipif(
-    not hasattr(time, "pthread_getcpuclockid"), reason="no processor clock of other threads"
-)
-def test_the_thread_that_computed_is_the_busiest() -> None:
-    clocks = ThreadClocks()
-    clocks.expect(thread_frames())
-    before_ns = clocks.spent_ns(threading.get_ident())
-    assert before_ns
-    end_ns = time.thread_time_ns() + 20_000_000
-    while time.thread_time_ns() < end_ns:
-        pass
-    assert clocks.busiest(thread_frames(), 20_000_000) == threading.get_ident()
-    assert clocks.busiest(thread_frames(), 10_000_000_000) is None
-
-
-def test_with_very_many_threads_none_is_the_busiest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_evidence, "MAX_THREADS", 0)
-    assert ThreadClocks().busiest(thread_frames(), 0) is None
 
 
 def test_a_thread_has_its_name_and_a_gone_one_its_number() -> None:

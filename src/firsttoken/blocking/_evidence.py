@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import operator
+import os
 import sys
 import threading
 import time
@@ -120,10 +121,12 @@ elif sys.version_info >= (3, 11) and sys.version_info < (3, 11, 9):
         """
         if not gc.isenabled():
             return sys._current_frames()
-        # In one call of C, so that no other thread runs while collections are off.
-        frames: Mapping[int, FrameType] = list(
-            map(operator.call, (gc.disable, sys._current_frames, gc.enable))
-        )[1]
+        # In one call of C, so that no other thread runs while collections are off, nor turns them off.
+        frames: Mapping[int, FrameType]
+        calls = gc.isenabled, gc.disable, sys._current_frames, gc.enable
+        was_on, _, frames, _ = list(map(operator.call, calls))
+        if not was_on:
+            gc.disable()
         return frames
 else:
 
@@ -167,7 +170,8 @@ class GcPauses:
             return
         ended_ns = monotonic_ns()
         if self._started_ns and ended_ns - self._started_ns >= LONG_PAUSE_NS:
-            stack = capture(sys._getframe(1))
+            # A thread may collect that runs no Python code but this.
+            stack = capture(sys._getframe().f_back)
             self._pauses.append(GcPause(get_ident(), self._started_ns, ended_ns, stack))
         self._started_ns = 0
 
@@ -180,19 +184,15 @@ gc_pauses = GcPauses()
 
 
 class ThreadClocks:
-    """Which thread computed during the last wait. Used on the watchdog thread alone.
-
-    A thread that has a frame is inside Python code, and cannot end while we hold the interpreter: that is
-    what makes it safe to ask for its clock.
-    """
+    """Which thread computed during the last wait. Used on the watchdog thread alone."""
 
     def __init__(self) -> None:
         self._before: dict[int, int] = {}
 
     def expect(self, frames: Mapping[int, FrameType]) -> None:
-        """Note every thread's processor time before a wait. Cost: 0.3 us a thread, up to 64.
+        """Note every thread's processor time before a wait. Cost: 0.6 us a thread, up to 64.
 
-        frames: the innermost frame of every thread, taken since the interpreter was last given up.
+        frames: the innermost frame of every thread.
         """
         self._before = _processor_times(frames)
 
@@ -203,19 +203,36 @@ class ThreadClocks:
     def busiest(self, frames: Mapping[int, FrameType], during_ns: int) -> int | None:
         """Return the thread that computed most of the last `during_ns`, None if none did.
 
-        frames: the innermost frame of every thread, taken since the interpreter was last given up.
+        frames: the innermost frame of every thread.
         """
         spent = {key: now - self._before.get(key, 0) for key, now in _processor_times(frames).items()}
         busiest = max(spent, key=spent.__getitem__, default=None)
         return busiest if busiest is not None and spent[busiest] * 2 >= during_ns else None
 
 
-if hasattr(time, "pthread_getcpuclockid"):
+if sys.platform == "linux":
 
     def _processor_times(frames: Mapping[int, FrameType]) -> dict[int, int]:
+        """Return the processor time of every thread (ns), as far as `threading` knows it.
+
+        Any of them may end while we ask: a collection of garbage in here gives up the interpreter. The
+        kernel refuses the number of one that is gone; the C library would read its memory.
+
+        Source: include/linux/posix-timers.h, CPUCLOCK_PERTHREAD_MASK and CPUCLOCK_SCHED
+        """
         if len(frames) > MAX_THREADS:
             return {}
-        return {key: time.clock_gettime_ns(time.pthread_getcpuclockid(key)) for key in frames}
+        found: dict[int, int] = {}
+        main = threading.main_thread()
+        for thread in list(threading._active.values()):  # type: ignore[attr-defined]  # without its lock
+            # In the child of a fork the main thread is still said to have the number it had in the parent.
+            native_id = os.getpid() if thread is main else thread.native_id
+            if thread.ident in frames and native_id is not None:
+                try:
+                    found[thread.ident] = time.clock_gettime_ns(~native_id << 3 | 6)
+                except OSError:
+                    continue
+        return found
 else:
 
     def _processor_times(frames: Mapping[int, FrameType]) -> dict[int, int]:
