@@ -203,3 +203,9 @@ def test_code_outside_of_a_turn_is_in_none() -> None:
 def test_a_loop_that_nobody_asked_yet_is_not_known_to_wait() -> None:
     assert not AsyncioLoop(object()).waits(sys._getframe())
     assert not NO_LOOP.waits(sys._getframe())
+
+
+def test_a_module_may_call_itself_anything() -> None:
+    module: dict[str, Any] = {"__name__": ["not", "a", "name"], "sys": sys}
+    exec("def frame(): return sys._getframe()", module)
+    assert not AsyncioLoop(object()).waits(module["frame"]())

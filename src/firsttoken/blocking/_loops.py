@@ -17,7 +17,8 @@ from firsttoken._clock import NS_PER_S
 Life = Literal["running", "stopped", "closed"]
 
 #: Where asyncio's own loops wait, called by their `_run_once`.
-_WAITERS = frozenset({"selectors", "asyncio.windows_events"})
+#: (A tuple: what a module calls itself may be anything, and not all of that can be looked up in a set.)
+_WAITERS = ("selectors", "asyncio.windows_events")
 
 
 class AsyncioLoop:
