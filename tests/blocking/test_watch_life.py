@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from firsttoken.blocking._watch import Watch
@@ -27,6 +29,19 @@ def test_a_loop_that_nobody_runs_is_left_alone_until_it_runs_again(scene: Scene)
     assert scene.blocks == []
     scene.after(100).answer().due(look=False)
     assert len(scene.blocks) == 1
+
+
+@pytest.mark.parametrize("life", ["running", "stopped"])
+def test_a_loop_that_another_thread_runs_by_now_is_given_up(scene: Scene, life: str) -> None:
+    scene.healthy()
+    scene.loop.life_now = life
+    assert scene.due() == (life == "running")
+    elsewhere = threading.Thread(target=scene.after(1000).answer)
+    elsewhere.start()
+    elsewhere.join()
+    assert scene.watch.over
+    assert not scene.due()
+    assert (scene.blocks, scene.resumed) == ([], [])
 
 
 def test_a_loop_that_runs_again_at_once_is_not_left_alone(scene: Scene) -> None:

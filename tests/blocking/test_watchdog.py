@@ -3,100 +3,22 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import weakref
-from collections.abc import Iterator
-from queue import Empty
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from firsttoken.blocking import _watchdog as _watchdog
-from firsttoken.blocking._evidence import Lateness, ThreadClocks
+from firsttoken._guard import fault_counts
+from firsttoken.blocking._evidence import ThreadClocks
 from firsttoken.blocking._watchdog import LATE_NS, Watchdog
-
-MS = 1_000_000
-
-
-class FakeWatch:
-    """A watch that lives for a number of ticks and notes what was done to it."""
-
-    def __init__(self, clock: Any, *, ticks: int = 1, parks: bool = False, fails: bool = False) -> None:
-        self.due_ns = clock()
-        self.parked = False
-        self.silent = False
-        self.thread_id = -1
-        self.done: list[Any] = []
-        self.holders: list[int | None] = []
-        self._clock, self._left, self._parks, self._fails = clock, ticks, parks, fails
-
-    def look(self, frames: Any, cpu_ns: int | None, holder: int | None) -> None:
-        self.holders.append(holder)
-
-    def glance(self, frames: Any) -> None:
-        self.done.append("glance")
-
-    def tick(self, now_ns: int, suspended: bool) -> bool:
-        self.done.append(("tick", suspended))
-        if self._fails:
-            raise LookupError("broken on purpose")
-        self._left -= 1
-        self.due_ns = now_ns + 25 * MS
-        self.parked = self._parks and not self._left
-        return self._left > 0
-
-    def stop(self) -> None:
-        self.done.append("stop")
-
-
-class ScriptedInbox:
-    """Hands out watches, and lets time pass where the watchdog would sleep."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.script: list[Any] = []
-        self.timeouts: list[float | None] = []
-        self.at_once = 0
-        """How many watches more to hand out although the watchdog has something to wait for."""
-
-    def empty(self) -> bool:
-        return len(self.script) <= 1  # the None that ends it
-
-    def get(self, timeout: float | None) -> Any:
-        self.timeouts.append(timeout)
-        if timeout is not None and not self.at_once:
-            self.scene.now_ns += round(timeout * 1e9) + self.scene.late_ns
-            raise Empty
-        self.at_once -= timeout is not None
-        return self.script.pop(0)
-
-
-class Scene:
-    """A watchdog run on the test's own thread, over a script and a manual clock."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now_ns = 1_000 * MS
-        self.late_ns = 0
-        self.suspended = False
-        self.holder: int | None = None
-        self.order: list[str] = []
-        monkeypatch.setattr(_watchdog, "monotonic_ns", lambda: self.now_ns)
-        monkeypatch.setattr(Lateness, "suspended", lambda *_: self.order.append("files") or self.suspended)
-        monkeypatch.setattr(ThreadClocks, "busiest", lambda *_: self.order.append("clocks") or self.holder)
-        self.watchdog = Watchdog()
-        self.inbox = ScriptedInbox(self)
-        self.watchdog._inbox = self.inbox  # type: ignore[assignment]
-
-    def watch(self, **how: Any) -> FakeWatch:
-        return FakeWatch(lambda: self.now_ns, **how)
-
-    def run(self, *script: Any) -> None:
-        self.inbox.script = [*script, None]
-        self.watchdog._run()
+from tests.blocking.watchdog_scene import MS, FakeWatch, Scene
 
 
 @pytest.fixture
@@ -104,6 +26,31 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     callbacks = list(gc.callbacks)
     yield Scene(monkeypatch)
     assert gc.callbacks == callbacks
+
+
+def faults() -> int:
+    return fault_counts().get("watch an event loop", 0)
+
+
+def raising_once(method: Callable[..., Any]) -> Callable[..., Any]:
+    errors = [LookupError("broken on purpose")]
+
+    def raises_once(*arguments: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return method(*arguments)
+
+    return raises_once
+
+
+def exiting(*_: object) -> bool:
+    raise SystemExit
+
+
+def joined(watchdog: Watchdog) -> None:
+    assert watchdog._thread is not None
+    watchdog._thread.join(30)
+    assert not watchdog._thread.is_alive()
 
 
 def test_while_nothing_is_watched_the_thread_sleeps_without_a_timeout(scene: Scene) -> None:
@@ -117,8 +64,8 @@ def test_every_watch_is_ticked_when_it_is_due_and_no_sooner(scene: Scene) -> Non
     later.due_ns += 60 * MS
     scene.inbox.at_once = 1
     scene.run(soon, later)
-    assert soon.done == [("tick", False), ("tick", False), "stop"]
-    assert later.done == [("tick", False), "stop"]
+    assert soon.done == [("tick", False), ("tick", False), "stop", "close"]
+    assert later.done == [("tick", False), "stop", "close"]
 
 
 def test_a_late_wake_takes_the_stacks_before_anything_gives_up_the_interpreter(scene: Scene) -> None:
@@ -173,12 +120,51 @@ def test_a_suspension_is_passed_on(scene: Scene) -> None:
     assert ("tick", True) in watch.done
 
 
-def test_a_watch_that_fails_is_given_up_and_said_so(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    watch = scene.watch(ticks=5, fails=True)
-    with caplog.at_level(logging.WARNING, "firsttoken"):
-        scene.run(watch)
-    assert watch.done == [("tick", False), "stop"]
-    assert "gave up watching" in caplog.text
+@pytest.mark.parametrize("how", [{"fails": True}, {"blind": LookupError}])
+def test_a_watch_that_fails_is_given_up_and_counted_and_the_others_are_not(scene: Scene, how: Any) -> None:
+    before = faults()
+    watch, other = scene.watch(ticks=5, **how), scene.watch(ticks=3)
+    watch.due_ns = other.due_ns = scene.now_ns + MS
+    scene.inbox.at_once = 1
+    scene.run(watch, other)
+    assert watch.done == [*[("tick", False)] * how.get("fails", False), "stop", "close"]
+    assert other.done == [*[("tick", False)] * 3, "stop", "close"]
+    assert faults() == before + 1
+
+
+def test_what_fails_for_all_gives_up_those_it_held_and_goes_on_with_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, first, second = faults(), scene.watch(ticks=5), scene.watch(ticks=2)
+    monkeypatch.setattr(ThreadClocks, "expect", raising_once(ThreadClocks.expect))
+    scene.run(first, second)
+    assert first.done == ["stop", "close"]
+    assert second.done == [("tick", False), ("tick", False), "stop", "close"]
+    assert faults() == before + 1
+
+
+def test_a_thread_that_ended_is_started_anew_for_the_next_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    watchdog = Watchdog()
+    first, second = FakeWatch(time.monotonic_ns), FakeWatch(time.monotonic_ns)
+    first.tick = exiting  # type: ignore[method-assign]
+    watchdog.add(first)  # type: ignore[arg-type]
+    joined(watchdog)
+    assert first.done == ["stop", "close"]
+    watchdog.add(second)  # type: ignore[arg-type]
+    watchdog.stop()
+    joined(watchdog)
+    assert [done for done in second.done if "tick" not in done] == ["stop", "close"]
+    assert len(second.done) == 3
+
+
+def test_a_watch_that_comes_after_the_end_is_over_and_starts_no_thread() -> None:
+    watchdog = Watchdog()
+    watchdog.stop()
+    watch = FakeWatch(time.monotonic_ns)
+    watchdog.add(watch)  # type: ignore[arg-type]
+    assert watch.done == ["stop"]
+    assert watchdog._thread is None
 
 
 def test_a_watch_left_alone_is_not_stopped(scene: Scene) -> None:
@@ -191,14 +177,14 @@ def test_at_the_end_every_watch_is_over_so_that_nobody_waits_for_it(scene: Scene
     watch = scene.watch(ticks=100)
     scene.inbox.at_once = 1
     scene.run(watch)
-    assert watch.done == [("tick", False), "stop"]
+    assert watch.done == [("tick", False), "stop", "close"]
 
 
 def test_a_watch_added_twice_is_ticked_once(scene: Scene) -> None:
     watch = scene.watch(ticks=2)
     scene.inbox.at_once = 1
     scene.run(watch, watch)
-    assert watch.done == [("tick", False), ("tick", False), "stop"]
+    assert watch.done == [("tick", False), ("tick", False), "stop", "close"]
 
 
 def run_python(code: str) -> str:

@@ -38,6 +38,10 @@ class RunDelay:
         except (OSError, IndexError, ValueError):
             return None
 
-    def __del__(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
+    def close(self) -> None:
+        """Close the file; on the thread that reads it, or its number may be another file's by then."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    __del__ = close

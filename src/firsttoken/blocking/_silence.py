@@ -58,6 +58,10 @@ class Silence:
         self._delay_ns = None
         self._starved_ns = None
 
+    def close(self) -> None:
+        """Let go of the file that is kept open; what it told is unknown from now on."""
+        self._counter.close()
+
     def starved_ns(self) -> int:
         """Return how long the loop's thread was ready without a processor since this was asked before (ns).
 
@@ -113,7 +117,7 @@ class Silence:
         kind = judge_kind(
             ended_ns - silent_ns,
             cpu_ns=cpu_ns,
-            gc_ns=sum(min(p.ended_ns, ended_ns) - max(p.started_ns, silent_ns) for p in pauses),
+            gc_ns=sum(max(0, min(p.ended_ns, ended_ns) - max(p.started_ns, silent_ns)) for p in pauses),
             waited_ns=waited_ns,
         )
         busy_ns = {"cpu": cpu_ns, "gil_or_cpu_wait": cpu_ns + waited_ns}.get(kind)

@@ -51,8 +51,7 @@ class Watch:
         now_ns = monotonic_ns()
         self._loop = loop
         self.thread_id = get_ident()
-        self._settled_ns = now_ns
-        self.due_ns = now_ns
+        self._settled_ns = self._told_ns = self.due_ns = now_ns
         self.parked = False
         self._resume = resume
         self._threshold_ns = threshold_ns
@@ -62,7 +61,6 @@ class Watch:
         self._closing = self._asked = False
         self._base = base_of_task(sys._getframe(1))
         self._alive_ns = self._answered_ns = self._sent_ns = self._silent_ns = self._ticked_ns = now_ns
-        self._told_ns = now_ns
         self._alive_cpu_ns = self._answered_cpu_ns = time.thread_time_ns()
         self._silence = Silence(self.thread_id, user_paths)
         self._void = False
@@ -91,6 +89,10 @@ class Watch:
             self._live = _OVER
             self._loop = NO_LOOP
 
+    def close(self) -> None:
+        """Let go of what the system gave, once the watch was dropped; on the watchdog thread."""
+        self._silence.close()
+
     def _end(self) -> bool:
         """Give the watch up for good unless a stream is live."""
         with _counts:
@@ -118,6 +120,9 @@ class Watch:
         await self._loop.sleep(delay_s)
 
     def _answer(self) -> None:
+        if get_ident() != self.thread_id:
+            self.stop()  # whoever runs the loop by now, the thread that we look at is another
+            return
         self._answered_cpu_ns = time.thread_time_ns()
         caller = sys._getframe(1)
         self._base = base_of_callback(caller)

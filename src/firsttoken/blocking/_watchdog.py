@@ -7,22 +7,22 @@ is watched it sleeps without a timeout.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_native_id
+from typing import Any
 
 from firsttoken._clock import NS_PER_S, monotonic_ns
+from firsttoken._guard import note_fault
 from firsttoken.blocking._evidence import Lateness, ThreadClocks, gc_pauses, thread_frames
 from firsttoken.blocking._watch import Watch
 
 LATE_NS = 20_000_000
 
-_log = logging.getLogger("firsttoken")
-
 
 class Watchdog:
-    """The thread, and the watches it holds. Started by the first watch, starts afresh after a fork."""
+    """The thread, and the watches it holds. Started by a watch, starts afresh after a fork."""
 
     def __init__(self) -> None:
         self.reset()
@@ -32,23 +32,31 @@ class Watchdog:
         self._lock = Lock()
         self._inbox: SimpleQueue[Watch | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._stopped = False
         self._watches: tuple[Watch, ...] = ()
         self.wakeups = 0
 
     def add(self, watch: Watch) -> None:
-        """Begin, or go on, to watch a loop.
+        """Begin, or go on, to watch a loop; give its watch up if the watchdog was stopped.
 
         Raises:
             RuntimeError: if no thread can be started.
         """
+        if self._stopped:
+            watch.stop()
+            return
         self._inbox.put(watch)
         gc_pauses.install()  # now: the thread may get to run only after the first collection
-        if self._thread is None:
+        if not self._runs:
             with self._lock:
-                if self._thread is None:
+                if not self._runs:
                     thread = Thread(target=self._run, name="firsttoken-watchdog", daemon=True)
                     thread.start()
                     self._thread = thread
+
+    @property
+    def _runs(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def hurry(self, watch: Watch) -> None:
         """Let the next heartbeat of a watch be sent now: somebody waits for its answer."""
@@ -72,6 +80,7 @@ class Watchdog:
 
     def stop(self) -> None:
         """End the thread and wait for it briefly: at interpreter exit."""
+        self._stopped = True
         thread = self._thread
         if thread is not None:
             self._inbox.put(None)
@@ -79,13 +88,21 @@ class Watchdog:
 
     def _run(self) -> None:
         watches: list[Watch] = []
+        try:
+            self._watch_over(watches)
+        finally:
+            gc_pauses.remove()
+            self._watches = ()
+            _drop(watches, *watches)
+
+    def _watch_over(self, watches: list[Watch]) -> None:
         lateness, clocks = Lateness(get_native_id()), ThreadClocks()
         while True:
             due_ns = min((watch.due_ns for watch in watches), default=None)
             try:
                 watch = self._inbox.get(timeout=_timeout_s(due_ns, monotonic_ns()))
                 if watch is None:
-                    break
+                    return
                 watch.parked = False
                 if watch not in watches:
                     watches.append(watch)
@@ -93,13 +110,11 @@ class Watchdog:
             except Empty:
                 pass
             self.wakeups += 1
-            self._tick(watches, lateness, clocks)
+            if not _goes_on(self._tick, watches, lateness, clocks):
+                _drop(watches, *watches)
             self._watches = tuple(watches)
             if not watches and self._inbox.empty():
                 gc_pauses.remove()
-        gc_pauses.remove()
-        for watch in watches:
-            watch.stop()
 
     def _tick(self, watches: list[Watch], lateness: Lateness, clocks: ThreadClocks) -> None:
         now_ns = monotonic_ns()
@@ -109,25 +124,35 @@ class Watchdog:
         holder = clocks.busiest(frames, late_ns) if late_ns >= LATE_NS else None
         # Before the ticks: they give up the interpreter; the wait to get it back belongs to the next wake.
         clocks.expect(frames)
-        for watch in due:
-            watch.look(frames, clocks.spent_ns(watch.thread_id), holder)
+        blind = [
+            watch
+            for watch in due
+            if not _goes_on(watch.look, frames, clocks.spent_ns(watch.thread_id), holder)
+        ]
         # A frame kept is a program's variables kept.
         del frames
         suspended = late_ns >= LATE_NS and lateness.suspended(late_ns)
         lateness.expect(monotonic_ns())
         for watch in due:
-            if not _ticked(watch, suspended):
-                watches.remove(watch)
-                if not watch.parked:
-                    watch.stop()
+            if watch in blind or not _goes_on(watch.tick, monotonic_ns(), suspended):
+                _drop(watches, watch)
 
 
-def _ticked(watch: Watch, suspended: bool) -> bool:
+def _goes_on(step: Callable[..., bool | None], *arguments: Any) -> bool:
+    """Take a step; return False if it says so, and if it fails: what does is given up."""
     try:
-        return watch.tick(monotonic_ns(), suspended)
-    except Exception:
-        _log.warning("firsttoken gave up watching an event loop", exc_info=True)
+        return step(*arguments) is not False
+    except Exception as error:
+        note_fault("watch an event loop", error)
         return False
+
+
+def _drop(watches: list[Watch], *dropped: Watch) -> None:
+    for watch in dropped:
+        watches.remove(watch)
+        if not watch.parked:
+            watch.stop()
+            watch.close()
 
 
 def _timeout_s(due_ns: int | None, now_ns: int) -> float | None:
