@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
+import os
+import sys
+import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -16,8 +22,9 @@ from firsttoken._settings import Settings
 from firsttoken._wrap import default
 from firsttoken._wrap.runtime import Runtime
 from firsttoken.asgi._live import live_streams_json
-from firsttoken.blocking import StreamStall, recent
+from firsttoken.blocking import StreamStall, Watch, recent
 from tests.conftest import Traces
+from tests.scenes import opened, outcomes, streamed
 
 STREAMS = 3
 
@@ -128,3 +135,58 @@ def test_a_stream_that_ends_while_the_loop_stands_still_waits_for_the_news(
     (second,) = [span for span in traces.exporter.get_finished_spans() if span.name == "chat second"]
     assert second.attributes["firsttoken.loop_blocked"] > 0.3
     assert second.attributes["firsttoken.loop_block.culprit"].endswith(" save_log")
+
+
+def open_counters() -> set[str]:
+    """Return the files that say how long a thread waited, as far as this process has them open."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # closed since, as that of the listing is
+            path = os.readlink(f"/proc/self/fd/{fd}")
+            if path.endswith("schedstat"):
+                found.add(fd)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux")
+def test_loops_that_ended_keep_no_file_open_whoever_keeps_their_streams(traces: Traces) -> None:
+    runtime = Runtime(Settings(), tracer_provider=traces.provider)
+    before, kept = len(open_counters()), []
+
+    async def one() -> None:
+        stream = opened(runtime, streamed("ab"))
+        kept.append(stream)
+        async for _ in stream:
+            pass
+
+    for _ in range(20):
+        asyncio.run(one())
+    assert runtime.flush(30)
+    deadline_s = time.monotonic() + 30
+    while len(open_counters()) > before and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert len(open_counters()) <= before
+    assert outcomes(traces) == ["completed"] * 20
+    assert runtime.shutdown(10)
+
+
+def test_a_stream_that_was_told_keeps_nothing_of_its_loop(traces: Traces) -> None:
+    runtime = Runtime(Settings(), tracer_provider=traces.provider)
+
+    async def one() -> tuple[Any, weakref.ref[Watch]]:
+        stream = opened(runtime, streamed("ab"))
+        async for _ in stream:
+            pass
+        monitor = runtime._monitor
+        assert monitor is not None
+        return stream, weakref.ref(monitor._watches[threading.get_ident()])
+
+    stream, watch = asyncio.run(one())
+    asyncio.run(one())  # whoever looks after the last one has the next to look after
+    assert runtime.flush(30)
+    deadline_s = time.monotonic() + 30
+    while watch() is not None and time.monotonic() < deadline_s:
+        gc.collect()
+    assert watch() is None
+    assert stream.summary.chunk_count == 2
+    assert runtime.shutdown(30)

@@ -196,6 +196,50 @@ def test_a_child_that_goes_on_with_the_parents_stream_tells_it_not_again() -> No
 
 
 @FORKING
+def test_a_child_takes_the_marks_of_the_parents_stream_away_and_tells_nothing_of_it() -> None:
+    program = """
+        traced_by(SimpleSpanProcessor)
+        live = trace_stream(iter(range(5)), name="shared")
+        next(live)
+        firsttoken.flush(10)
+        child = os.fork()
+        if child == 0:
+            assert list(live) == [1, 2, 3, 4]
+            assert live._self_live.record.marks
+            assert live.summary is None
+            exhausted("the child's")
+            firsttoken.flush(10)
+            assert live._self_live.record.marks == []
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert list(live) == [1, 2, 3, 4]
+        assert live.summary.chunk_count == 5
+    """
+    assert told(program) == {"shared completed": 1, "the child's completed": 1}
+
+
+@FORKING
+def test_a_child_never_waits_for_a_stream_that_the_parent_was_thinking_about() -> None:
+    program = """
+        traced_by(SimpleSpanProcessor)
+        live = trace_stream(iter(range(5)), name="shared")
+        next(live)
+        firsttoken.flush(10)
+        live._self_live._lock.acquire()
+        child = os.fork()
+        if child == 0:
+            assert list(live) == [1, 2, 3, 4]
+            live.summary
+            exhausted("the child's")
+            sys.exit(0)
+        live._self_live._lock.release()
+        assert os.waitpid(child, 0)[1] == 0
+        assert list(live) == [1, 2, 3, 4]
+    """
+    assert told(program) == {"shared completed": 1, "the child's completed": 1}
+
+
+@FORKING
 def test_a_child_forked_after_a_shutdown_traces_after_configure() -> None:
     program = """
         traced_by(SimpleSpanProcessor)

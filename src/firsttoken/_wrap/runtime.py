@@ -56,6 +56,7 @@ class Runtime:
         self._span_lock = threading.RLock()
         self._refused = 0
         self._live: dict[int, LiveStream] = {}
+        self._inherited: list[StreamRecord] = []
         self._closing = False
         self._context_var = current_context_var()
         self._thinker = Worker("firsttoken-thinker", self._sweep, woken=watchdog.glance)
@@ -209,6 +210,8 @@ class Runtime:
         self._live.update((id(live), live) for live in begun)
         for live in list(self._live.values()):
             self._look_at(live)
+        for record in self._inherited:
+            record.take()
         return SWEEP_S if self._live else None
 
     def _look_at(self, live: LiveStream) -> None:
@@ -224,6 +227,7 @@ class Runtime:
             if not live.handed_on:
                 live.handed_on = True
                 live.leave()
+                live.leave = _left
                 if carrier_for(live.provider).all:
                     self._tell(live, breathe)
                 else:
@@ -276,4 +280,14 @@ class Runtime:
     def forget_the_parent(self) -> None:
         """Begin anew in a forked child: the streams that live are the parent's to tell."""
         self._span_lock = threading.RLock()
+        for live in self._live.values():
+            # Nothing takes its lock again: the thinker of the parent may have had that.
+            live.concluded = True
+            live.record.detail = Detail.NOTHING
+            # An iteration that began with marks goes on with them: they are taken away by and by.
+            self._inherited.append(live.record)
         self._live.clear()
+
+
+def _left() -> None:
+    """Do nothing, in place of leaving a loop once more, and so without keeping what is known of it."""
