@@ -52,6 +52,12 @@ ELSEWHERE: tuple[tuple[str, str, str, str], ...] = (
         "test_a_torn_last_line_is_counted_and_the_others_are_sent",
     ),
     (
+        "a damaged line in a spool file",
+        "the line is counted, all others are sent",
+        "test_resend",
+        "test_a_damaged_line_is_counted_and_what_lies_around_and_behind_it_is_sent",
+    ),
+    (
         "process killed with SIGKILL while spooling",
         "the next process sends its spans",
         "test_spool",
