@@ -13,6 +13,7 @@ from opentelemetry import trace
 
 import firsttoken
 from firsttoken.pipeline import buffer
+from firsttoken.testing import settle
 from tests.conftest import Traces
 from tests.replay_clients import configured
 
@@ -255,3 +256,42 @@ def test_a_generator_is_over_after_an_error(traces: Traces) -> None:
 
     assert asyncio.run(main()) == [1]
     assert outcome_and_count(traces) == ("failed", 1)
+
+
+@pytest.mark.anyio
+@pytest.mark.filterwarnings("error::ResourceWarning")
+async def test_pulls_that_were_cancelled_leave_nothing_to_collect_once_the_stream_is_read(
+    traces: Traces,
+) -> None:
+    send, receive = anyio.create_memory_object_stream[str](2)
+
+    class Received:
+        def __aiter__(self) -> Received:
+            return self
+
+        async def __anext__(self) -> str:
+            try:
+                return await receive.receive()
+            except anyio.EndOfStream:
+                raise StopAsyncIteration from None
+
+        async def aclose(self) -> None:
+            raise AssertionError("it was read to its end")
+
+    async def read() -> list[str]:
+        stream = aiter(traced_by(traces, Received()))
+        seen = []
+        for chunk in ("a", "b"):
+            for _ in range(2):
+                with anyio.CancelScope() as scope:
+                    scope.cancel()
+                    await anext(stream)
+            await send.send(chunk)
+            seen.append(await anext(stream))
+        await send.aclose()
+        return seen + [chunk async for chunk in stream]
+
+    with receive:
+        assert await read() == ["a", "b"]
+        await settle()
+    assert outcome_and_count(traces) == ("completed", 2)

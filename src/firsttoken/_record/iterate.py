@@ -153,15 +153,20 @@ class Iterated:
 
     def close_when_dropped(self) -> None:
         """Have the iterator closed as a generator would be once nobody refers to it: by the event loop."""
-        self.keep_open()
-        self._to_close = [self.iterator]
-        self._closing = _close_in_the_end(self._to_close)
-        with suppress(StopIteration):
-            self._closing.asend(None).send(None)
+        if _closing_of(self.iterator) is not None:
+            self._to_close.append(self.iterator)
+            self._closing = _close_in_the_end(self._to_close)
+            with suppress(StopIteration):
+                self._closing.asend(None).send(None)
 
     def keep_open(self) -> None:
         """Leave it to others to close the iterator."""
         self._to_close.clear()
+        closing, self._closing = self._closing, None
+        if closing is not None:
+            # It has nothing to wait for any more. Dropped instead, trio would warn of it.
+            with suppress(StopIteration):
+                closing.aclose().send(None)
 
 
 class AsyncIteration:
@@ -239,10 +244,7 @@ def _keeping_return(source: Any, returned: list[Any]) -> Generator[Any, None, No
 
 async def _close_async(iterator: Any, error: BaseException) -> None:
     """Close what was iterated; where an error is on its way already, that one wins."""
-    try:
-        close = getattr(iterator, "aclose", None)
-    except Exception:  # attributes of other people's objects may do anything
-        return
+    close = _closing_of(iterator)
     if close is None:
         return
     try:
@@ -250,6 +252,13 @@ async def _close_async(iterator: Any, error: BaseException) -> None:
     except Exception:
         if isinstance(error, GeneratorExit):
             raise
+
+
+def _closing_of(iterator: Any) -> Any:
+    try:
+        return getattr(iterator, "aclose", None)
+    except Exception:  # attributes of other people's objects may do anything
+        return None
 
 
 def _close_sync(iterator: Any, error: BaseException) -> None:
