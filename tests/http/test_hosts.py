@@ -101,6 +101,7 @@ def test_what_is_remembered_is_bounded_and_what_is_not_is_still_found() -> None:
         ("/v1/threads/t/runs/r/steps", None),
         ("/v1/threads/t/messages", None),
         ("/v1/chat/completions/cmpl_1", None),
+        ("/v1/chat/completions/cmpl_1/messages", None),
         ("/v1/chat/anything", None),
         ("/api/generate/x", None),
         ("/v1/models", None),

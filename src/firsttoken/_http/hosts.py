@@ -23,7 +23,7 @@ MAX_REMEMBERED: Final = 1024
 _ENDPOINTS: Final[tuple[tuple[re.Pattern[str], str | None], ...]] = tuple(
     (re.compile(f"(?:{path})/?$"), operation)
     for path, operation in (
-        (r"/threads/[^/]+/messages", None),
+        (r"/(threads|completions)/[^/]+/messages", None),
         (r"/chat/completions", "chat"),
         (r"/completions", "text_completion"),
         (r"/responses", "chat"),
