@@ -125,7 +125,7 @@ def said_at_the_end(live: LiveStream, unsent: bytes | None) -> tuple[bool, bool]
     last = [*live.record.marks[-_MARKS_PER_BODY * _LAST_BODIES :], unsent]
     decoder = live.request.decoder()
     skim = getattr(decoder, "skim", None)
-    bodies = [body for body in last if isinstance(body, bytes) and len(body) <= _LAST_BODY_BYTES]
+    bodies = [body for body in last if isinstance(body, bytes) and 0 < len(body) <= _LAST_BODY_BYTES]
     said: set[type[Delta]] = set()
     at = 0
     while at < len(bodies):
