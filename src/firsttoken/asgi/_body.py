@@ -73,6 +73,19 @@ class BodyDecoder:
         """Return what the end of the body completes."""
         return _own_facts(self._decoder.flush())
 
+    @property
+    def holds(self) -> bool:
+        """Whether what a chunk said waits for later ones; as of `ChunkDecoder`, like the two below."""
+        return bool(getattr(self._decoder, "holds", False))
+
+    def feed_late(self, chunk: Any) -> list[tuple[int, Sequence[Delta]]]:
+        """Do as `feed`, where something is held."""
+        return _each_with_own_facts(self._decoder.feed_late(chunk))  # type: ignore[attr-defined]
+
+    def flush_late(self) -> list[tuple[int, Sequence[Delta]]]:
+        """Do as `flush`, where something is held."""
+        return _each_with_own_facts(self._decoder.flush_late())  # type: ignore[attr-defined]
+
 
 def body_request(
     content_type: str,
@@ -147,3 +160,7 @@ def _own_facts(deltas: Sequence[Delta]) -> Sequence[Delta]:
     if len(deltas) == 1 and type(deltas[0]) not in _CALL_FACTS:
         return deltas
     return [delta for delta in deltas if type(delta) not in _CALL_FACTS]
+
+
+def _each_with_own_facts(late: Sequence[tuple[int, Sequence[Delta]]]) -> list[tuple[int, Sequence[Delta]]]:
+    return [(ago, _own_facts(deltas)) for ago, deltas in late]
