@@ -1,7 +1,7 @@
 """A background thread that is kind to the event loop. Floor 1 (record); `put` runs on any thread.
 
 The event loop and this thread share one GIL, so how long we think matters less than how long we think
-*without a pause*: a slice of 0.2 ms nobody notices, 5 ms everybody does. A step calls `breathe()`
+*without a pause*: a slice of 0.1 ms nobody notices, 5 ms everybody does. A step calls `breathe()`
 between small pieces of work; when the slice is over, the thread sleeps and the loop runs. All workers of
 a process take turns: were one to think while another naps, the loop would wait for both.
 
@@ -23,8 +23,8 @@ from typing import Any, Final
 from firsttoken._clock import NS_PER_S, monotonic_ns
 from firsttoken._guard import guarded, note_fault
 
-SLICE_NS: Final = 200_000
-NAP_NS: Final = 400_000
+SLICE_NS: Final = 120_000
+NAP_NS: Final = 240_000
 _AFTER_FAULT_S: Final = 0.1
 _WAKE: Final = object()
 
