@@ -12,6 +12,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -55,6 +56,7 @@ class HttpDelivery:
         self._breathe = breathe
         self._speaks_json = True
         self._transport: httpx.AsyncHTTPTransport | None = None
+        self._opening: asyncio.Future[httpx.AsyncHTTPTransport] | None = None
         self._url: httpx.URL
 
     async def send(self, entries: Sequence[Entry]) -> Answer:
@@ -85,8 +87,7 @@ class HttpDelivery:
         import httpx
 
         if self._transport is None:
-            # Reading all the certificates of an authority takes longer than a deadline may be late.
-            self._transport = await aside("firsttoken-tls", lambda: _transport(self._settings))
+            self._transport = await self._open()
             self._url = httpx.URL(self._settings.endpoint)
         pieces = list(_pieces(body, self._settings.compression, self._breathe))
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
@@ -110,9 +111,28 @@ class HttpDelivery:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await opening
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()
+
+    async def _open(self) -> httpx.AsyncHTTPTransport:
+        # Reading all the certificates of an authority takes longer than a deadline may be late. Whoever
+        # gives up leaves it to the next one to wait for: they are read once.
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(
+                aside("firsttoken-tls", lambda: _transport(self._settings))
+            )
+        opening = self._opening
+        try:
+            return await asyncio.shield(opening)
+        finally:
+            if opening.done():
+                self._opening = None
 
     def _request(self, pieces: list[bytes], content_type: str) -> httpx.Request:
         import httpx
